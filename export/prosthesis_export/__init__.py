@@ -1,0 +1,1 @@
+"""Delivery: from a model to a bundle a device can run."""

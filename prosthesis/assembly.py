@@ -1,0 +1,139 @@
+"""The one place where a rig becomes running parts."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import zmq
+
+from prosthesis import __version__
+from prosthesis.bundle import load_bundle
+from prosthesis.cameras import open_camera
+from prosthesis.cameras.checks import FrameCheck
+from prosthesis.config import Rig
+from prosthesis.encoders import open_encoder
+from prosthesis.errors import ConfigError
+from prosthesis.links.keys import load_keys
+from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS, ZmqLink
+from prosthesis.modulator import PulseModulator
+from prosthesis.pipeline import Passage, Pipeline
+from prosthesis.protocols import Clock, FrameSource, Link, Translator
+from prosthesis.recorder import Recorder
+from prosthesis.runtime import RunSummary, run
+from prosthesis.safety import Guard, guard_limits
+from prosthesis.session import Credentials, Session
+from prosthesis.taps import Context, Tap
+from prosthesis.timing import MonotonicClock
+from prosthesis.view import View, make_view
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A rig's parts, wired and ready to run."""
+
+    source: FrameSource
+    check: FrameCheck
+    pipeline: Pipeline
+    session: Session
+
+
+def with_choices(
+    rig: Rig,
+    source: str | None = None,
+    task: str | None = None,
+    host: str | None = None,
+    port: int | None = None,
+) -> Rig:
+    """Return ``rig`` with another camera, another encoder model, or another address of its implant."""
+    config = rig.config
+    if source is not None:
+        config = config.model_copy(update={"camera": config.camera.model_copy(update={"source": source})})
+    if task is not None:
+        config = config.model_copy(update={"encoder": config.encoder.model_copy(update={"model": task})})
+    address = {"host": host or rig.link.host, "port": port or rig.link.port}
+    return replace(rig, config=config, link=rig.link.model_copy(update=address))
+
+
+def open_link(rig: Rig) -> tuple[Link, Credentials]:
+    """Connect to the rig's implant with this installation's keys."""
+    keys = load_keys("device")
+    return ZmqLink(rig.link.host, rig.link.port, keys), Credentials(keys.identity, keys.peer_raw)
+
+
+def open_session(rig: Rig, link: Link, credentials: Credentials, clock: Clock) -> tuple[Session, PulseModulator]:
+    """Return a session, not yet opened, with the modulator whose configuration it carries."""
+    modulator = PulseModulator(rig)
+    return Session(link, credentials, modulator.configuration, rig.link.ttl_ms, clock), modulator
+
+
+def assemble(rig: Rig, link: Link, credentials: Credentials, clock: Clock) -> Device:
+    """Make every part that the rig names; errors name the part's file or key."""
+    config = rig.config
+    view = make_view(config.view, config.camera, rig.calibration)
+    encoder = open_encoder(config.encoder, view)
+    session, modulator = open_session(rig, link, credentials, clock)
+    translator = _translator(rig, view)
+    pipeline = Pipeline(encoder, translator, modulator, Guard(guard_limits(rig)), session, clock)
+    source = open_camera(config.camera, clock)
+    return Device(source, FrameCheck(config.camera.width, config.camera.height, source.live), pipeline, session)
+
+
+def _translator(rig: Rig, view: View) -> Translator:
+    match rig.config.translator.type:
+        case "retinotopic":
+            from prosthesis.translators.retinotopic import RetinotopicTranslator
+
+            shape = load_bundle(rig.config.encoder.model).manifest.map_shape
+            if shape is None:
+                raise ConfigError(f"{rig.path}: key 'translator': retinotopic needs a map, not a latent code")
+            return RetinotopicTranslator(rig.calibration, view, shape)
+
+
+def run_rig(
+    rig: Rig,
+    seconds: float | None = None,
+    record: Path | None = None,
+    on_frame: Callable[[Passage | None, RunSummary], bool] | None = None,
+) -> RunSummary:
+    """Run a rig against the implant at its link's address, with its taps open, recording them to ``record`` if given.
+
+    Errors are ``ProsthesisError``.
+    """
+    clock = MonotonicClock()
+    context: Context = zmq.Context.instance()
+    with ExitStack() as stack:
+        link, credentials = open_link(rig)
+        stack.callback(link.close)
+        device = assemble(rig, link, credentials, clock)
+        stack.callback(device.source.close)
+        # our own taps stay on this machine, wherever the implant is
+        ours = f"tcp://127.0.0.1:{rig.link.port + DEVICE_TAPS}"
+        tap = Tap(ours, context)
+        stack.callback(tap.close)
+        if record is not None:
+            worlds = f"tcp://{rig.link.host}:{rig.link.port + WORLD_TAPS}"
+            stack.callback(Recorder(record, [ours, worlds], identity(rig)).stop)
+        return run(device.source, device.check, device.pipeline, device.session, clock, tap.publish, seconds, on_frame)
+
+
+def identity(rig: Rig) -> dict[str, str]:
+    """Return what a recording must say of the rig it is of: names, versions, hashes."""
+    bundle = load_bundle(rig.config.encoder.model)
+    return {
+        "rig": rig.config.name,
+        "rig_file": str(rig.path),
+        "source": rig.config.camera.source,
+        "model": rig.config.encoder.model,
+        "model_sha256": bundle.manifest.graphs[0].sha256,
+        "calibration": rig.calibration.digest,
+        "stimulator": rig.stimulator.name,
+        "link": rig.link.name,
+        "world": rig.config.world,
+        "prosthesis": __version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+    }

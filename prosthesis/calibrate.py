@@ -1,0 +1,335 @@
+"""Measure a patient through the link: thresholds by staircase, positions by pointing, activity by recording.
+
+The device learns all it knows of its patient here, and nothing from the simulator: the same code measures the emulator
+and would measure an implant. Every pulse passes the guard.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+import prosthesis
+from prosthesis.calibration import ActivityCurve, Calibration, Provenance, TrainParameters
+from prosthesis.config import Rig
+from prosthesis.control import Command
+from prosthesis.errors import LinkError
+from prosthesis.messages import Refusal, StimulationPattern, readonly
+from prosthesis.modulator import PulseModulator
+from prosthesis.participant import Participant
+from prosthesis.protocols import Clock
+from prosthesis.safety import Guard, guard_limits
+from prosthesis.session import Session
+
+F64 = npt.NDArray[np.float64]
+NS_PER_S = 1_000_000_000
+FRACTIONS = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0)
+# quick first, then fine: the factor by which the current changes, one step down the list a reversal
+STEPS = (1.6, 1.35, 1.2, 1.12, 1.12, 1.12, 1.12)
+REPEATS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a patient is measured: trains of ``train_s``, each electrode rested ``recovery_s`` between its trials.
+
+    Electrodes take turns, so the rest costs little with many. It matters: by the law fitted to Schmidt et al. 1996 one
+    167 ms train at threshold raises the same electrode's threshold by some 2.5 uA, which takes 33 minutes to decay.
+    ``headroom`` is the calibrated maximum over threshold.
+    """
+
+    train_s: float = 0.167
+    recovery_s: float = 60.0
+    headroom: float = 2.5
+    trials: int = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One train on one electrode, and what is asked after it: ``seen``, ``point`` or ``rate``."""
+
+    amplitude_ua: float
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the participant said and the array recorded (``None``: it does not record)."""
+
+    seen: bool = False
+    place: tuple[float, float] | None = None
+    brightness: float = 0.0
+    rate_hz: float | None = None
+
+
+Procedure = Generator[Trial, Answer, "_Row"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What was learnt of one electrode."""
+
+    threshold_ua: float = 0.0
+    max_ua: float = 0.0
+    x_deg: float = 0.0
+    y_deg: float = 0.0
+    enabled: bool = False
+    activity: Sequence[float] = FRACTIONS
+    brightness: Sequence[float] = FRACTIONS
+
+
+class Bench:
+    """Shows single electrodes to a participant, in the frames that the implant insists on."""
+
+    def __init__(self, rig: Rig, session: Session, participant: Participant, clock: Clock, plan: Plan) -> None:
+        self._session, self._participant, self._clock, self._plan = session, participant, clock, plan
+        # two frames a train keep well within the time to live of the shipped links
+        self._frame_s = min(plan.train_s / 2, 0.9e-3 * rig.link.ttl_ms)
+        self._modulator = PulseModulator(rig)
+        self._guard = Guard(guard_limits(rig))
+        self._state = self._guard.initial()
+        self._seq = 0
+        self.electrodes = rig.electrodes
+        self.trials = 0
+
+    def most_ua(self, electrode: int) -> float:
+        """Return the largest current that the guard lets through on this electrode."""
+        allowed, _, _ = self._guard.allow(self._pattern(electrode, 1e6), self._guard.initial(), 0.0)
+        return float(allowed.amplitude_ua[electrode])
+
+    def ask(self, electrode: int, trial: Trial) -> Answer:
+        """Stimulate one electrode for one train while the participant attends, and put the question."""
+        self.trials += 1
+        self._arm()
+        self._participant.attend()
+        for _ in range(max(1, round(self._plan.train_s / self._frame_s))):
+            self._frame(self._pattern(electrode, trial.amplitude_ua))
+        rate_hz = self._recorded_hz(electrode)
+        self._frame(self._modulator.silent(self._next(), self._clock.now_ns()))
+        if trial.question == "seen":
+            return Answer(seen=self._participant.seen())
+        if trial.question == "point":
+            return Answer(place=self._participant.point())
+        return Answer(brightness=self._participant.rate(), rate_hz=rate_hz)
+
+    def _arm(self) -> None:
+        """Feed the implant silent frames until it arms: it wants ten after any pause."""
+        for _ in range(100):
+            self._frame(self._modulator.silent(self._next(), self._clock.now_ns()))
+            if self._session.arm().refusal is Refusal.NONE:
+                return
+        raise LinkError("the implant does not arm; run 'prosthesis doctor' and look at its telemetry")
+
+    def _recorded_hz(self, electrode: int) -> float | None:
+        reply = self._session.command(Command.RECORD, electrode.to_bytes(2, "little"))
+        return reply.detail / 1000 if reply.refusal is Refusal.NONE else None
+
+    def _frame(self, pattern: StimulationPattern) -> None:
+        """Send one guarded pattern and wait for the next frame's time."""
+        self._send(pattern)
+        self._clock.sleep_until(pattern.t_ns + int(self._frame_s * NS_PER_S))
+        while self._session.receive() is not None:
+            pass
+
+    def _send(self, pattern: StimulationPattern) -> None:
+        allowed, _, self._state = self._guard.allow(pattern, self._state, self._frame_s)
+        self._session.send(self._session.seal(allowed.seq, allowed.t_ns, self._modulator.codes(allowed)))
+
+    def _next(self) -> int:
+        self._seq += 1
+        return self._seq
+
+    def _pattern(self, electrode: int, amplitude_ua: float) -> StimulationPattern:
+        silent = self._modulator.silent(self._next(), self._clock.now_ns())
+        amplitude = np.zeros(self.electrodes)
+        amplitude[electrode] = amplitude_ua
+        return replace(silent, amplitude_ua=readonly(amplitude, np.float32))
+
+
+def calibrate(
+    rig: Rig,
+    session: Session,
+    participant: Participant,
+    clock: Clock,
+    plan: Plan,
+    electrodes: Iterable[int] | None = None,
+    seed: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Calibration:
+    """Measure ``electrodes`` (default all) and return the calibration; those not measured or never seen are disabled.
+
+    ``rig`` is one loaded ``uncalibrated``, with amplitude modulation; the session must be open. Raises ``LinkError``
+    when the implant is lost.
+    """
+    bench = Bench(rig, session, participant, clock, plan)
+    chosen = sorted(set(range(rig.electrodes) if electrodes is None else electrodes))
+    rows = [_Row() for _ in range(rig.electrodes)]
+    running: list[tuple[int, Procedure, Trial]] = []
+    for electrode in chosen:
+        procedure = _measure(bench.most_ua(electrode), plan)
+        running.append((electrode, procedure, next(procedure)))
+    rested_ns = [0] * rig.electrodes
+    while running:
+        running = _turn(bench, running, rows, rested_ns, clock, plan)
+        progress(len(chosen) - len(running), len(chosen))
+    return _calibration(rig, rows, plan, seed, bench.trials)
+
+
+def _turn(
+    bench: Bench,
+    running: list[tuple[int, Procedure, Trial]],
+    rows: list[_Row],
+    rested_ns: list[int],
+    clock: Clock,
+    plan: Plan,
+) -> list[tuple[int, Procedure, Trial]]:
+    """Give every electrode one trial; return those that want another."""
+    left = []
+    for electrode, procedure, trial in running:
+        clock.sleep_until(rested_ns[electrode])
+        answer = bench.ask(electrode, trial)
+        rested_ns[electrode] = clock.now_ns() + int(plan.recovery_s * NS_PER_S)
+        try:
+            left.append((electrode, procedure, procedure.send(answer)))
+        except StopIteration as done:
+            rows[electrode] = done.value
+    return left
+
+
+def _measure(most_ua: float, plan: Plan) -> Procedure:
+    """Ask for the trials that measure one electrode, and return what was learnt."""
+    threshold = yield from _staircase(most_ua, plan.trials)
+    if threshold is None or threshold >= 0.95 * most_ua:
+        return _Row()
+    max_ua = min(most_ua, plan.headroom * threshold)
+    place = yield from _point(max_ua)
+    if place is None:
+        return _Row()
+    activity, brightness = yield from _curves(threshold, max_ua)
+    return _Row(threshold, max_ua, *place, True, activity, brightness)
+
+
+def _staircase(most_ua: float, trials: int) -> Generator[Trial, Answer, float | None]:
+    """Return the 50 % threshold in uA by a one-up one-down staircase in log current (Levitt 1971), or ``None``.
+
+    The estimate is the geometric mean of the reversals after the first two.
+    """
+    current, last_seen = 0.5 * most_ua, None
+    reversals: list[float] = []
+    for _ in range(trials):
+        seen = (yield Trial(current, "seen")).seen
+        if not seen and current >= most_ua:
+            return None
+        if last_seen is not None and seen != last_seen:
+            reversals.append(current)
+            if len(reversals) > len(STEPS):
+                break
+        step = STEPS[min(len(reversals), len(STEPS) - 1)]
+        current = current / step if seen else min(current * step, most_ua)
+        last_seen = seen
+    late = reversals[2:]
+    return float(np.exp(np.mean(np.log(late)))) if late else None
+
+
+def _point(current_ua: float) -> Generator[Trial, Answer, tuple[float, float] | None]:
+    """Return the median place pointed at, ``None`` when nothing was ever seen."""
+    places = []
+    for _ in range(REPEATS):
+        place = (yield Trial(current_ua, "point")).place
+        if place is not None:
+            places.append(place)
+    if not places:
+        return None
+    x, y = np.median(np.asarray(places), axis=0)
+    return float(x), float(y)
+
+
+def _curves(
+    threshold_ua: float, max_ua: float
+) -> Generator[Trial, Answer, tuple[tuple[float, ...], tuple[float, ...]]]:
+    """Return activity and brightness at ``FRACTIONS`` between threshold and maximum, each a rising curve.
+
+    Activity is the recorded rate over its value at the maximum; an array that cannot record takes reported brightness.
+    """
+    rates, reports = [], []
+    for fraction in FRACTIONS:
+        trial = Trial(threshold_ua + fraction * (max_ua - threshold_ua), "rate")
+        answers = []
+        for _ in range(REPEATS):
+            answer = yield trial
+            answers.append(answer)
+        recorded = [a.rate_hz for a in answers if a.rate_hz is not None]
+        rates.append(float(np.mean(recorded)) if recorded else 0.0)
+        reports.append(float(np.mean([a.brightness for a in answers])))
+    brightness = rising(reports)
+    activity = rates if any(rates) else list(brightness)
+    return rising([a / max(activity[-1], 1e-9) for a in activity]), brightness
+
+
+def rising(values: Sequence[float]) -> tuple[float, ...]:
+    """Return the nearest never-falling curve in 0..1, in least squares (pool adjacent violators)."""
+    blocks: list[tuple[float, int]] = []
+    for value in values:
+        total, count = value, 1
+        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
+            total, count = total + blocks[-1][0], count + blocks[-1][1]
+            blocks.pop()
+        blocks.append((total, count))
+    flat = [total / count for total, count in blocks for _ in range(count)]
+    return tuple(round(min(max(v, 0.0), 1.0), 4) for v in flat)
+
+
+def _calibration(rig: Rig, rows: list[_Row], plan: Plan, seed: int | None, trials: int) -> Calibration:
+    modulator = rig.config.modulator
+    x, y = (np.asarray([getattr(row, name) for row in rows]) for name in ("x_deg", "y_deg"))
+    on = np.asarray([row.enabled for row in rows])
+    return Calibration(
+        made=Provenance(
+            rig=rig.config.name,
+            date=datetime.date.today().isoformat(),
+            method="staircase, pointing, recording and report, through the link",
+            seed=seed,
+            trials=trials,
+            version=prosthesis.__version__,
+        ),
+        train=TrainParameters(
+            pulse_width_us=modulator.pulse_width_us, rate_hz=modulator.rate_hz, train_ms=round(plan.train_s * 1000, 1)
+        ),
+        x_deg=_rounded(x),
+        y_deg=_rounded(y),
+        rf_sigma_deg=_rounded(_sampling_sigma_deg(x, y, on)),
+        threshold_ua=_rounded(np.asarray([row.threshold_ua for row in rows])),
+        max_ua=_rounded(np.asarray([row.max_ua for row in rows])),
+        impedance_kohm=tuple([rig.array.contact.impedance_kohm] * len(rows)),
+        enabled=tuple(bool(b) for b in on),
+        curve=ActivityCurve(
+            fraction=FRACTIONS,
+            activity=tuple(tuple(row.activity) for row in rows),
+            brightness=tuple(tuple(row.brightness) for row in rows),
+        ),
+    )
+
+
+def _sampling_sigma_deg(x: F64, y: F64, on: npt.NDArray[np.bool_]) -> F64:
+    """Return half the local spacing of the enabled phosphenes: the finest detail that this array can show there.
+
+    The spacing is that of the density within the fourth neighbour's distance; the nearest one's alone would be ruled by
+    the errors of pointing.
+    """
+    sigma = np.full(len(x), 0.5)
+    used = np.flatnonzero(on)
+    if len(used) < 2:
+        return sigma
+    distance = np.sort(np.hypot(x[used, None] - x[used], y[used, None] - y[used]), axis=1)
+    k = min(4, len(used) - 1)
+    sigma[used] = 0.5 * distance[:, k] * np.sqrt(np.pi / k)
+    floored: F64 = np.maximum(sigma, 0.01)
+    return floored
+
+
+def _rounded(values: F64) -> tuple[float, ...]:
+    return tuple(round(float(v), 4) for v in values)

@@ -1,0 +1,202 @@
+"""The device's verbs. Handlers import what they need when called, so that ``--help`` stays quick."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeAlias
+
+from prosthesis.errors import ConfigError
+
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Handler: TypeAlias = Callable[[argparse.Namespace], "int | None"]
+
+
+def add_verb(verbs: Verbs, name: str, handler: Handler, summary: str, example: str) -> argparse.ArgumentParser:
+    """Add one verb and return its parser; ``handler(arguments)`` returns the exit code, ``None`` for 0."""
+    parser = verbs.add_parser(name, help=summary, description=summary, epilog=f"example: {example}")
+    parser.set_defaults(handler=handler)
+    return parser
+
+
+def register(verbs: Verbs) -> None:
+    """Add the device's verbs."""
+    _add_run(verbs)
+    _add_calibrate(verbs)
+    p = add_verb(verbs, "check", _check, "say what a rig can do and where it conflicts", "prosthesis check utah96")
+    p.add_argument("rig", metavar="RIG", help="a shipped rig's name, or the path of a YAML file")
+    p = add_verb(verbs, "doctor", _doctor, "examine this installation", "prosthesis doctor --json")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p = add_verb(
+        verbs, "bench", _bench, "time the device's hops on this machine", "prosthesis bench utah96 --seconds 10"
+    )
+    p.add_argument("rig", metavar="RIG", help="a shipped rig's name, or the path of a YAML file")
+    p.add_argument("--seconds", type=_positive, default=10.0, metavar="N", help="how long (default 10)")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p = add_verb(verbs, "replay", _replay, "show what a recording holds", "prosthesis replay session.mcap")
+    p.add_argument("log", metavar="LOG", type=Path, help="a recording made with 'run --record'")
+    p = add_verb(verbs, "keys", _keys, "make this installation's keys", "prosthesis keys --dir ~/lab-keys")
+    p.add_argument("--dir", type=Path, metavar="DIR", help="where to (default: the user's configuration folder)")
+
+
+def _add_run(verbs: Verbs) -> None:
+    p = add_verb(
+        verbs,
+        "run",
+        _run,
+        "carry camera frames to the implant",
+        "prosthesis run utah96 --source 0 --link 192.168.1.7:5700",
+    )
+    p.add_argument("rig", metavar="RIG", help="a shipped rig's name, or the path of a YAML file")
+    p.add_argument("--source", metavar="URI", help="camera to use instead of the rig's: 0, clip:street, synthetic:bar")
+    p.add_argument("--task", metavar="NAME", help="encoder to use instead of the rig's, e.g. edges-32")
+    p.add_argument("--headless", action="store_true", help="open no window")
+    p.add_argument("--seconds", type=_positive, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
+    p.add_argument("--record", type=Path, metavar="LOG", help="record the session to this MCAP file")
+    p.add_argument("--link", type=_address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
+
+
+def _add_calibrate(verbs: Verbs) -> None:
+    p = add_verb(
+        verbs,
+        "calibrate",
+        _calibrate,
+        "measure a patient's thresholds, positions and curves",
+        "prosthesis calibrate utah96 --electrodes 0-9,12 --out patient.yaml",
+    )
+    p.add_argument("rig", metavar="RIG", help="a shipped rig's name, or the path of a YAML file")
+    p.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: NAME-calibration.yaml)")
+    p.add_argument("--electrodes", type=_electrodes, metavar="LIST", help="only these, e.g. 0-9,12 (default: all)")
+    p.add_argument("--participant", choices=("link", "keyboard"), default="link", help="who answers (default: link)")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from prosthesis.assembly import run_rig, with_choices
+    from prosthesis.config import load_rig
+
+    host, port = arguments.link or (None, None)
+    rig = with_choices(load_rig(arguments.rig), arguments.source, arguments.task, host, port)
+    summary = run_rig(rig, arguments.seconds, arguments.record)
+    print(
+        f"{summary.frames} frames, {summary.sent} sent, {summary.unsent} not taken by the link, {summary.dropped} "
+        f"dropped, {summary.faulty} faulty; {summary.sessions} session(s)"
+    )
+    return 0
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    from prosthesis.assembly import open_link, open_session
+    from prosthesis.calibrate import Plan, calibrate
+    from prosthesis.calibration import save_calibration
+    from prosthesis.config import load_rig
+    from prosthesis.links.keys import load_keys
+    from prosthesis.participant import KeyboardParticipant, Participant, RemoteParticipant
+    from prosthesis.timing import MonotonicClock
+
+    rig, clock = load_rig(arguments.rig, uncalibrated=True), MonotonicClock()
+    out = arguments.out or Path(f"{rig.config.name}-calibration.yaml")
+    if arguments.electrodes and arguments.electrodes[-1] >= rig.electrodes:
+        raise ConfigError(f"--electrodes: rig '{rig.config.name}' has electrodes 0 to {rig.electrodes - 1}")
+    link, credentials = open_link(rig)
+    try:
+        session, _ = open_session(rig, link, credentials, clock)
+        session.open()
+        person: Participant = KeyboardParticipant()
+        if arguments.participant == "link":
+            person = RemoteParticipant(rig.link.host, rig.link.port, load_keys("device"))
+        found = calibrate(rig, session, person, clock, Plan(), arguments.electrodes, progress=_progress)
+    finally:
+        link.close()
+    save_calibration(found, out)
+    print(f"{sum(found.enabled)} of {found.electrodes} electrodes evoke phosphenes; wrote {out}")
+    return 0
+
+
+def _progress(done: int, of: int) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{done} of {of} electrodes measured ")
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from prosthesis.check import PROBLEM, check
+
+    lines = check(arguments.rig)
+    print("\n".join(lines))
+    return int(any(line.startswith(PROBLEM) for line in lines))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from prosthesis.doctor import examine, table
+
+    findings = examine()
+    if arguments.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        print(table(findings, colour=sys.stdout.isatty()))
+    return int(any(finding.level == "fail" for finding in findings))
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from prosthesis.bench import bench
+
+    result = bench(arguments.rig, seconds=arguments.seconds)
+    if arguments.json:
+        print(json.dumps(asdict(result), indent=2))
+        return 0
+    print(f"{result.rig}, {result.electrodes} electrodes, {result.frames} frames, {result.machine}")
+    print(f"{'ms':20} {'p50':>8} {'p95':>8} {'p99':>8}")
+    for name, p in (*result.hops.items(), ("capture to percept", result.capture_to_percept)):
+        print(f"{name:20} {p.p50_ms:8.2f} {p.p95_ms:8.2f} {p.p99_ms:8.2f}")
+    print(f"{result.frames_per_s:.1f} frames/s; {result.overhead_p50_ms:.2f} ms above the floor of this machine")
+    return 0
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    from prosthesis.recorder import summarise
+
+    print("\n".join(summarise(arguments.log)))
+    return 0
+
+
+def _keys(arguments: argparse.Namespace) -> int:
+    from prosthesis.links.keys import key_folder, make_keys
+
+    folder = arguments.dir or key_folder()
+    written = make_keys(folder)
+    for path in written:
+        print(f"wrote {path}")
+    if not written:
+        print(f"{folder}: keys are already there; nothing was changed")
+    return 0
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
+    return value
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise argparse.ArgumentTypeError(f"'{text}' is not HOST:PORT, e.g. 192.168.1.7:5700")
+    return host, int(port)
+
+
+def _electrodes(text: str) -> tuple[int, ...]:
+    chosen: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        try:
+            span = range(int(first), int(last if dash else first) + 1)
+        except ValueError:
+            span = range(0)
+        if not span:
+            raise argparse.ArgumentTypeError(f"'{part}' is not an electrode or a range; write e.g. 0-9,12")
+        chosen.update(span)
+    return tuple(sorted(chosen))

@@ -1,0 +1,346 @@
+"""The hardware descriptions: a rig names its parts, each part is one YAML file under ``hardware_configs``.
+
+A part is named by the file's stem (looked up in the shipped ``hardware_configs``) or by a path; a path beside the rig
+wins, so a lab can keep its own parts next to its own rig.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
+
+from prosthesis.calibration import Calibration, load_calibration, nominal_calibration
+from prosthesis.errors import ConfigError
+from prosthesis.yamlfile import Strict, load_model
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class CameraConfig(Strict):
+    """Where frames come from: a URI as in ``prosthesis/cameras/__init__.py``; ``field_deg`` is (width, height)."""
+
+    source: str
+    width: Annotated[int, Field(ge=16, le=7680)]
+    height: Annotated[int, Field(ge=16, le=4320)]
+    fps: Annotated[float, Field(gt=0, le=1000)]
+    field_deg: tuple[Annotated[float, Field(gt=0, lt=180)], Annotated[float, Field(gt=0, lt=180)]]
+
+
+class ViewConfig(Strict):
+    """Which part of the camera's field is laid onto the phosphenes' field.
+
+    ``fit`` compresses the crop to the array's coverage, ``true_scale`` shows what is really in those directions.
+    """
+
+    mode: Literal["fit", "true_scale"]
+    crop_deg: tuple[PositiveFloat, PositiveFloat] | None = None
+    centre_deg: tuple[float, float] = (0.0, 0.0)
+
+
+class MapEncoderConfig(Strict):
+    """An encoder that makes a task map over the visual field; ``model`` names a bundle folder."""
+
+    type: Literal["map"]
+    model: str
+    engine: Literal["onnx", "null"] = "onnx"
+    provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
+
+
+class RetinotopicConfig(Strict):
+    """Sample the task map at each electrode's phosphene."""
+
+    type: Literal["retinotopic"]
+
+
+class ModulatorConfig(Strict):
+    """Pulse parameters: what carries the activity (``modulate``), the rest fixed; and the raster.
+
+    ``fixed_amplitude`` is the share of threshold..max used while the rate is modulated.
+    """
+
+    modulate: Literal["amplitude", "rate"]
+    pulse_width_us: PositiveInt
+    interphase_us: Annotated[int, Field(ge=0)]
+    rate_hz: PositiveFloat
+    raster_groups: Annotated[int, Field(ge=1, le=64)]
+    raster_order: Literal["checkerboard", "rows", "columns"] = "checkerboard"
+    fixed_amplitude: Fraction = 0.5
+
+
+class ArrayPlacement(Strict):
+    """Where one array sits: its centre on the flattened tissue in mm, and its rotation."""
+
+    x_mm: float
+    y_mm: float
+    rotation_deg: float = 0.0
+
+
+class ImplantChoice(Strict):
+    """An array type, placed once or many times in one hemisphere (or eye)."""
+
+    array: str
+    hemisphere: Literal["left", "right"]
+    placements: Annotated[tuple[ArrayPlacement, ...], Field(min_length=1)]
+
+
+class Limit(Strict):
+    """One limit, and who says so."""
+
+    value: PositiveFloat
+    source: str
+
+
+class Tier(Strict):
+    """The limits of one tier; a missing one is not checked in this tier."""
+
+    amplitude_ua: Limit | None = None
+    charge_per_phase_nc: Limit | None = None
+    charge_density_uc_per_cm2: Limit | None = None
+    shannon_k: Limit | None = None
+    slot_current_ua: Limit | None = None
+    simultaneous: Limit | None = None
+    rate_hz: Limit | None = None
+    average_charge_nc_per_s: Limit | None = None
+
+
+class Limits(Strict):
+    """What is enforced (``hard``) and what is only reported (``advisory``)."""
+
+    hard: Tier = Tier()
+    advisory: Tier = Tier()
+
+
+class GridLayout(Strict):
+    """Rows of contacts, numbered row by row from the upper left; ``omit`` lists grid places without a contact.
+
+    ``stagger_um`` shifts every other row, for hexagonal layouts.
+    """
+
+    type: Literal["grid"]
+    rows: PositiveInt
+    columns: PositiveInt
+    pitch_um: tuple[PositiveFloat, PositiveFloat]
+    stagger_um: float = 0.0
+    omit: tuple[int, ...] = ()
+
+
+class PointsLayout(Strict):
+    """Contacts at given (x, y) in um from the array's centre, numbered as listed."""
+
+    type: Literal["points"]
+    xy_um: Annotated[tuple[tuple[float, float], ...], Field(min_length=1)]
+
+
+class Contact(Strict):
+    """One electrode's contact; ``macro`` contacts follow Shannon's law, ``micro`` do not (Cogan 2016)."""
+
+    scale: Literal["micro", "macro"]
+    material: str
+    area_um2: PositiveFloat
+    depth_um: Annotated[float, Field(ge=0)]
+    impedance_kohm: PositiveFloat
+
+
+class ArrayConfig(Strict):
+    """An electrode array as published: layout, contact, and the charge limits that go with them."""
+
+    name: str
+    summary: str
+    sources: tuple[str, ...]
+    layout: Annotated[GridLayout | PointsLayout, Field(discriminator="type")]
+    contact: Contact
+    limits: Limits
+
+    @property
+    def contacts(self) -> int:
+        """The number of electrodes of one array."""
+        if isinstance(self.layout, GridLayout):
+            return self.layout.rows * self.layout.columns - len(self.layout.omit)
+        return len(self.layout.xy_um)
+
+
+class StimulatorConfig(Strict):
+    """A stimulator's capabilities and electrical limits; currents on the wire are ``code * lsb_na``."""
+
+    name: str
+    summary: str
+    sources: tuple[str, ...]
+    channels: PositiveInt
+    dac_bits: Annotated[int, Field(ge=4, le=16)]
+    lsb_na: PositiveInt
+    pulse_width_us: tuple[PositiveInt, PositiveInt]
+    interphase_us: tuple[Annotated[int, Field(ge=0)], PositiveInt]
+    recovery_us: Annotated[int, Field(ge=0)]
+    rate_hz: tuple[PositiveFloat, PositiveFloat]
+    compliance_v: PositiveFloat
+    limits: Limits
+
+
+class RadioConfig(Strict):
+    """What the air does to packets; ``rate_kbps`` null means no serialisation delay.
+
+    Loss follows a Gilbert-Elliott chain: mean ``loss``, mean burst length ``mean_burst`` packets.
+    """
+
+    delay_ms: Annotated[float, Field(ge=0)] = 0.0
+    rate_kbps: PositiveFloat | None = None
+    loss: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    mean_burst: Annotated[float, Field(ge=1)] = 1.0
+
+
+class LinkConfig(Strict):
+    """How the implant is reached. ``port`` is the first of six: stimulation, commands, uplink, both taps, keypad.
+
+    ``ttl_ms`` is how long a pattern may be obeyed after capture; ``tile_electrodes`` how many share one sealed packet.
+    """
+
+    name: str
+    summary: str
+    host: str
+    port: Annotated[int, Field(ge=1024, le=65530)]
+    ttl_ms: Annotated[int, Field(ge=10, le=1000)]
+    tile_electrodes: Annotated[int, Field(ge=8, le=1024, multiple_of=8)]
+    radio: RadioConfig = RadioConfig()
+
+
+class RigConfig(Strict):
+    """One complete hardware description, as written in ``hardware_configs/rigs``."""
+
+    name: str
+    summary: str
+    camera: CameraConfig
+    view: ViewConfig
+    encoder: MapEncoderConfig
+    translator: RetinotopicConfig
+    modulator: ModulatorConfig
+    stimulator: str
+    implant: ImplantChoice
+    link: str
+    calibration: str
+    world: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """A rig with every part it names loaded and checked against the others."""
+
+    path: Path
+    config: RigConfig
+    array: ArrayConfig
+    stimulator: StimulatorConfig
+    link: LinkConfig
+    calibration: Calibration
+
+    @property
+    def electrodes(self) -> int:
+        """The number of electrodes, over all arrays."""
+        return self.array.contacts * len(self.config.implant.placements)
+
+
+def config_root() -> Path:
+    """Return the shipped ``hardware_configs``: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parent
+    inside = package / "hardware_configs"
+    return inside if inside.is_dir() else package.parent / "hardware_configs"
+
+
+def names(kind: str) -> list[str]:
+    """Return the stems shipped under ``hardware_configs/kind``, sorted."""
+    return sorted(path.stem for path in (config_root() / kind).glob("*.yaml"))
+
+
+def find(kind: str, name: str, beside: Path | None = None, asked_by: str = "") -> Path:
+    """Return the file that ``name`` (a path or a shipped stem) means; ``ConfigError`` lists what there is."""
+    where = f"{asked_by}: " if asked_by else ""
+    if name.endswith((".yaml", ".yml")):
+        for path in ([beside / name] if beside else []) + [Path(name)]:
+            if path.is_file():
+                return path
+        raise ConfigError(f"{where}no file '{name}'; check the path")
+    path = config_root() / kind / f"{name}.yaml"
+    if path.is_file():
+        return path
+    raise ConfigError(f"{where}no {kind.rstrip('s')} named '{name}'; there are: {', '.join(names(kind)) or 'none'}")
+
+
+PartModel = TypeVar("PartModel", bound=BaseModel)
+
+
+def load_rig(name: str, calibration: Path | None = None, *, uncalibrated: bool = False) -> Rig:
+    """Load a rig by shipped name or path, and all its parts; ``calibration`` replaces the rig's own.
+
+    ``uncalibrated`` takes nominal values instead, for those who are about to measure. Raises ``ConfigError`` naming
+    file, key and remedy.
+    """
+    path = find("rigs", name)
+    config = load_model(RigConfig, path)
+
+    def part(model: type[PartModel], kind: str, key: str, part_name: str) -> PartModel:
+        return load_model(model, find(kind, part_name, path.parent, f"{path}: key '{key}'"))
+
+    array = part(ArrayConfig, "implants", "implant.array", config.implant.array)
+    stimulator = part(StimulatorConfig, "stimulators", "stimulator", config.stimulator)
+    link = part(LinkConfig, "links", "link", config.link)
+    if uncalibrated:
+        electrodes = array.contacts * len(config.implant.placements)
+        full_scale_ua = ((1 << stimulator.dac_bits) - 1) * stimulator.lsb_na / 1000
+        calibration_path = path
+        patient = nominal_calibration(config.name, electrodes, full_scale_ua, array.contact.impedance_kohm)
+    else:
+        calibration_path = calibration or find(
+            "calibrations", config.calibration, path.parent, f"{path}: key 'calibration'"
+        )
+        patient = load_calibration(calibration_path)
+    rig = Rig(path, config, array, stimulator, link, patient)
+    _check(rig, calibration_path)
+    return rig
+
+
+def _check(rig: Rig, calibration_path: Path) -> None:
+    """Check the parts against each other; ``ConfigError`` on the first that cannot work together."""
+    modulator, stimulator = rig.config.modulator, rig.stimulator
+    low, high = stimulator.pulse_width_us
+    if not low <= modulator.pulse_width_us <= high:
+        raise ConfigError(
+            f"{rig.path}: key 'modulator.pulse_width_us': {modulator.pulse_width_us} us, "
+            f"but stimulator '{stimulator.name}' takes {low} to {high} us"
+        )
+    if not stimulator.interphase_us[0] <= modulator.interphase_us <= stimulator.interphase_us[1]:
+        raise ConfigError(
+            f"{rig.path}: key 'modulator.interphase_us': {modulator.interphase_us} us, "
+            f"but stimulator '{stimulator.name}' takes {stimulator.interphase_us[0]} to {stimulator.interphase_us[1]}"
+        )
+    if not stimulator.rate_hz[0] <= modulator.rate_hz <= stimulator.rate_hz[1]:
+        raise ConfigError(
+            f"{rig.path}: key 'modulator.rate_hz': {modulator.rate_hz} Hz, but stimulator '{stimulator.name}' "
+            f"takes {stimulator.rate_hz[0]} to {stimulator.rate_hz[1]} Hz"
+        )
+    sweep_us = modulator.raster_groups * slot_us(rig)
+    if sweep_us > 1e6 / modulator.rate_hz:
+        raise ConfigError(
+            f"{rig.path}: key 'modulator.raster_groups': {modulator.raster_groups} slots of {slot_us(rig)} us do not "
+            f"fit one period at {modulator.rate_hz} Hz ({1e6 / modulator.rate_hz:.0f} us); use fewer groups"
+        )
+    if rig.electrodes > stimulator.channels:
+        raise ConfigError(
+            f"{rig.path}: key 'stimulator': '{stimulator.name}' has {stimulator.channels} channels for "
+            f"{rig.electrodes} electrodes; choose a larger stimulator"
+        )
+    if rig.calibration.electrodes != rig.electrodes:
+        raise ConfigError(
+            f"{calibration_path}: {rig.calibration.electrodes} electrodes, but rig '{rig.config.name}' has "
+            f"{rig.electrodes}; make one with 'prosthesis calibrate {rig.config.name}'"
+        )
+    if rig.link.ttl_ms < 2000.0 / rig.config.camera.fps:
+        raise ConfigError(
+            f"{rig.path}: key 'link': ttl_ms {rig.link.ttl_ms} is shorter than two frames at "
+            f"{rig.config.camera.fps} fps; raise ttl_ms or the frame rate"
+        )
+
+
+def slot_us(rig: Rig) -> int:
+    """Return the length of one raster slot: both phases, the gap between and the recovery after them."""
+    return 2 * rig.config.modulator.pulse_width_us + rig.config.modulator.interphase_us + rig.stimulator.recovery_us

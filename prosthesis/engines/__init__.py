@@ -1,0 +1,32 @@
+"""Hop 2's engines: what runs a bundle's graph. One file an engine, chosen here and nowhere else."""
+
+from __future__ import annotations
+
+from prosthesis.bundle import Bundle
+from prosthesis.errors import EngineError
+from prosthesis.protocols import Engine
+
+
+def open_engine(bundle: Bundle, engine_name: str, provider: str = "cpu") -> Engine:
+    """Return an engine for the bundle's first graph.
+
+    ``engine_name`` is ``onnx`` or ``null``; ``provider`` (``cpu``, ``cuda``, ``tensorrt``) concerns ``onnx`` only.
+    Raises ``EngineError`` when the graph cannot run as asked and ``MissingExtraError`` when a package is missing.
+    """
+    graph = bundle.manifest.graphs[0]
+    match engine_name:
+        case "onnx":
+            from prosthesis.engines.onnx import OnnxEngine
+
+            return OnnxEngine(bundle.graph_path(graph), provider)
+        case "null":
+            from prosthesis.engines.null import NullEngine
+
+            return NullEngine({tensor.name: (tensor.shape, tensor.dtype) for tensor in graph.outputs})
+        case "tensorrt":
+            raise EngineError(
+                "engine 'tensorrt': not built yet (its place is prosthesis/engines/tensorrt.py, a protocols.Engine); "
+                "use engine 'onnx' with provider 'tensorrt'"
+            )
+        case _:
+            raise EngineError(f"engine '{engine_name}': unknown; use 'onnx' or 'null'")

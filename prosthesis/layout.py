@@ -1,0 +1,61 @@
+"""Where an array's contacts are, and in which raster slot each may pulse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from prosthesis.config import ArrayConfig, GridLayout
+from prosthesis.messages import U8
+
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """One array's contacts in index order: ``x_um``, ``y_um`` f64[n] from the centre (y up); ``row``, ``column``."""
+
+    x_um: F64
+    y_um: F64
+    row: I64
+    column: I64
+
+
+def contacts(array: ArrayConfig) -> Contacts:
+    """Return the contacts of one array; listed points have their ranks by y and x for row and column."""
+    layout = array.layout
+    if not isinstance(layout, GridLayout):
+        xy = np.asarray(layout.xy_um, dtype=np.float64)
+        return Contacts(xy[:, 0], xy[:, 1], _ranks(-xy[:, 1]), _ranks(xy[:, 0]))
+    kept = np.setdiff1d(np.arange(layout.rows * layout.columns), layout.omit)
+    row, column = np.divmod(kept, layout.columns)
+    x = (column - (layout.columns - 1) / 2) * layout.pitch_um[0] + (row % 2) * layout.stagger_um
+    y = ((layout.rows - 1) / 2 - row) * layout.pitch_um[1]
+    return Contacts(x - (layout.stagger_um / 2 if layout.stagger_um else 0.0), y, row, column)
+
+
+def _ranks(values: F64) -> I64:
+    return np.unique(np.round(values, 3), return_inverse=True)[1].astype(np.int64)
+
+
+def raster_slots(array: ArrayConfig, arrays: int, groups: int, order: str) -> U8:
+    """Return each electrode's raster slot, u8[n], over ``arrays`` equal arrays.
+
+    ``checkerboard`` keeps neighbours in different slots, which beat the other orders in Kasowski & Beyeler 2025
+    (arXiv 2501.02084); ``rows`` and ``columns`` sweep.
+    """
+    c = contacts(array)
+    if order == "rows":
+        rank = np.lexsort((c.column, c.row)).argsort()
+    elif order == "columns":
+        rank = np.lexsort((c.row, c.column)).argsort()
+    else:
+        # a step per row that shares no factor with the group count puts vertical neighbours apart as well
+        step = next(k for k in (3, 5, 7, 1) if np.gcd(k, groups) == 1)
+        slot = (c.column + step * c.row) % groups
+        return np.tile(slot.astype(np.uint8), arrays)
+    slot = rank * groups // len(c.row)
+    return np.tile(slot.astype(np.uint8), arrays)

@@ -1,0 +1,1 @@
+"""Transports of bytes to an implant, one file each, and the keys that protect them."""

@@ -1,0 +1,84 @@
+"""Hops 2 to 6: one frame in, one sealed message out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prosthesis.messages import (
+    BrainCode,
+    Frame,
+    GuardReport,
+    HopTimes,
+    MachineCode,
+    StimulationPattern,
+)
+from prosthesis.modulator import PulseModulator
+from prosthesis.protocols import Clock, Encoder, Translator
+from prosthesis.safety import Guard, GuardState
+from prosthesis.session import Session
+
+HOPS = ("read", "encode", "translate", "modulate", "guard", "seal", "send")
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """Everything one frame became on the device; ``sent`` is false when the link could not take ``message``."""
+
+    frame: Frame
+    code: MachineCode
+    brain: BrainCode
+    wanted: StimulationPattern
+    allowed: StimulationPattern
+    guard: GuardReport
+    hops: HopTimes
+    message: bytes
+    sent: bool
+
+
+class Pipeline:
+    """The device's hops, wired; the guard's state is the only memory here."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        translator: Translator,
+        modulator: PulseModulator,
+        guard: Guard,
+        session: Session,
+        clock: Clock,
+    ) -> None:
+        self._encoder, self._translator, self._modulator = encoder, translator, modulator
+        self._guard, self._session, self._clock = guard, session, clock
+        self._state: GuardState = guard.initial()
+        self._last_ns = 0
+
+    def process(self, frame: Frame) -> Passage:
+        """Carry ``frame`` to the air."""
+        now = self._clock.now_ns
+        stamps = [now()]
+        code = self._encoder.encode(frame, stamps[0])
+        stamps.append(now())
+        brain = self._translator.translate(code)
+        stamps.append(now())
+        wanted = self._modulator.modulate(brain)
+        stamps.append(now())
+        allowed, interventions, self._state = self._guard.allow(wanted, self._state, self._elapsed_s(frame))
+        stamps.append(now())
+        message = self._session.seal(frame.seq, frame.t_ns, self._modulator.codes(allowed))
+        stamps.append(now())
+        sent = self._session.send(message)
+        stamps.append(now())
+        report = GuardReport(frame.seq, frame.t_ns, interventions)
+        hops = HopTimes(frame.seq, frame.t_ns, HOPS, tuple(stamps))
+        return Passage(frame, code, brain, wanted, allowed, report, hops, message, sent)
+
+    def silence(self, frame: Frame) -> bool:
+        """Send a pattern of zeros in place of a frame that must not be seen; return whether it could be sent."""
+        silent = self._modulator.silent(frame.seq, frame.t_ns)
+        _, _, self._state = self._guard.allow(silent, self._state, self._elapsed_s(frame))
+        return self._session.send(self._session.seal(frame.seq, frame.t_ns, self._modulator.codes(silent)))
+
+    def _elapsed_s(self, frame: Frame) -> float:
+        elapsed_ns = frame.t_ns - self._last_ns if self._last_ns else 0
+        self._last_ns = frame.t_ns
+        return elapsed_ns * 1e-9

@@ -1,0 +1,233 @@
+"""Recordings: the taps' messages in an MCAP file that Foxglove opens, and back.
+
+Times in the file are those of the device's monotonic clock: ``log_time`` when the recorder received a message,
+``publish_time`` its ``t_ns``. The metadata record ``prosthesis`` stands first and holds what was running, and the wall
+clock's time. Topics bear a leading slash in the file, as is the custom there.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO, Any
+
+import zmq
+import zstandard
+from mcap.exceptions import EndOfFile, McapError, RecordLengthLimitExceeded
+from mcap.records import Channel, Metadata
+from mcap.records import Message as McapMessage
+from mcap.stream_reader import StreamReader
+from mcap.writer import MCAP0_MAGIC, CompressionType, Writer
+
+from prosthesis import __version__
+from prosthesis.errors import ProsthesisError
+from prosthesis.messages import Message
+from prosthesis.schemas import TOPICS, check_topic, decode, file_descriptor_set, schema_name, stamp
+from prosthesis.taps import Context, Listener, listen
+from prosthesis.timing import NS_PER_S
+
+CHUNK_BYTES = 4 << 20
+CHUNK_S = 0.5  # a kill -9 loses what came since the last chunk was closed
+QUIET_S, DRAIN_S, STOP_S = 0.05, 0.3, 5.0
+RECORD = "prosthesis"  # the metadata record's name
+_DAMAGE = (McapError, ValueError, KeyError, struct.error, zstandard.ZstdError, MemoryError, OverflowError)
+
+
+class Recorder:
+    """Writes all that the taps at ``endpoints`` publish to ``path``, from a thread, until ``stop``.
+
+    ``metadata`` says what was running: rig, versions, hashes, seeds. Raises ``ProsthesisError`` when the file cannot be
+    made.
+    """
+
+    def __init__(self, path: Path, endpoints: Iterable[str], metadata: Mapping[str, str]) -> None:
+        self._path, self._endpoints = path, tuple(endpoints)
+        self._stopping = threading.Event()
+        self._fault = ""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("wb")
+        except OSError as error:
+            raise ProsthesisError(f"{path}: cannot record there ({error.strerror}); choose another file") from error
+        self._writer = Writer(
+            self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD, enable_data_crcs=True
+        )
+        self._channels = _begin(self._writer, metadata)
+        self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is on its way and finish the file, in a few tenths of a second; call before closing the taps.
+
+        Twice is fine. Raises ``ProsthesisError`` when not all could be written.
+        """
+        self._stopping.set()
+        self._thread.join(STOP_S)
+        if self._thread.is_alive():
+            self._fault = f"the disk is still writing after {STOP_S:g} s"
+        if self._fault:
+            raise ProsthesisError(f"{self._path}: not all was recorded ({self._fault}); is the disk full?")
+
+    def _work(self) -> None:
+        context: Context = zmq.Context()
+        try:
+            with self._file, listen(self._endpoints, TOPICS, context) as listener:
+                self._record(listener)
+                self._writer.finish()
+        except (OSError, ProsthesisError) as error:
+            self._fault = str(error)
+        finally:
+            context.term()
+
+    def _record(self, listener: Listener) -> None:
+        closed_s = time.monotonic()
+        while True:
+            heard = listener.receive(QUIET_S)
+            now_s = time.monotonic()
+            if heard:
+                self._write(*heard)
+            if now_s - closed_s >= CHUNK_S:
+                self._writer.flush()
+                closed_s = now_s
+            if not self._stopping.is_set():
+                last_s = now_s + DRAIN_S
+            elif not heard or now_s >= last_s:
+                return
+
+    def _write(self, topic: str, data: bytes) -> None:
+        seq, t_ns = stamp(topic, data)
+        self._writer.add_message(
+            self._channels[topic], time.monotonic_ns(), data, publish_time=max(0, t_ns), sequence=seq & 0xFFFFFFFF
+        )
+
+
+def _begin(writer: Any, metadata: Mapping[str, str]) -> dict[str, int]:
+    """Write what a reader needs first, and return the channels' numbers."""
+    writer.start()
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    writer.add_metadata(RECORD, {"prosthesis": __version__, "recorded": now, **metadata})
+    channels = {}
+    for name, topic in TOPICS.items():
+        schema = writer.register_schema(schema_name(topic.message), "protobuf", file_descriptor_set(topic.message))
+        about = {"producer": topic.producer, "rate_hz": f"{topic.rate_hz:g}"}
+        channels[name] = writer.register_channel(f"/{name}", "protobuf", schema, about)
+    writer.flush()
+    return channels
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One recorded message; ``log_ns`` is when the recorder received it, on the device's clock."""
+
+    topic: str
+    log_ns: int
+    message: Message
+
+
+def entries(path: Path, topics: Iterable[str] | None = None) -> Iterator[Entry]:
+    """Yield the messages of ``topics`` (default all) in the order received, reading as it goes.
+
+    A file that was cut off is read as far as it goes. Raises ``ProsthesisError`` when it is no recording, or damaged:
+    then after all that came before the damage.
+    """
+    wanted = set(TOPICS) if topics is None else {check_topic(topic) for topic in topics}
+    for topic, record in _messages(path):
+        if topic in wanted:
+            try:
+                yield Entry(topic, record.log_time, decode(topic, record.data))
+            except ProsthesisError as error:
+                raise ProsthesisError(f"{path}: {error}") from error
+
+
+def read(path: Path, topics: Iterable[str] | None = None) -> Iterator[tuple[str, Message]]:
+    """Yield ``(topic, message)`` as ``entries`` does."""
+    for entry in entries(path, topics):
+        yield entry.topic, entry.message
+
+
+def metadata(path: Path) -> dict[str, str]:
+    """Return what was running when ``path`` was recorded; raises as ``entries`` does."""
+    for record in _records(path):
+        if isinstance(record, Metadata) and record.name == RECORD:
+            return dict(record.metadata)
+        if isinstance(record, McapMessage):
+            break
+    return {}
+
+
+def summarise(path: Path) -> list[str]:
+    """Return what a recording holds, in lines for people; raises as ``entries`` does."""
+    seen: dict[str, list[tuple[int, int]]] = {}
+    for topic, record in _messages(path):
+        seen.setdefault(topic, []).append((record.log_time, record.sequence))
+    lines = [f"{key}: {value}" for key, value in metadata(path).items()]
+    times = [log_ns for stamps in seen.values() for log_ns, _ in stamps]
+    seconds = (max(times) - min(times)) / NS_PER_S if times else 0.0
+    lines.append(f"{len(times)} messages in {seconds:.1f} s")
+    for topic in (name for name in TOPICS if name in seen):
+        numbers = {seq for _, seq in seen[topic]}
+        rate = f"{len(seen[topic]) / seconds:.1f}" if seconds else "-"
+        lines.append(f"  {topic:13} {len(seen[topic]):7}  {rate:>6} Hz  seq {min(numbers)} to {max(numbers)}")
+    if not _finished(path):
+        lines.append("the recording was cut off; what is listed could be read")
+    return lines
+
+
+def _messages(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield topic and record of every message, topics without their slash."""
+    channels: dict[int, str] = {}
+    for record in _records(path):
+        if isinstance(record, Channel):
+            channels[record.id] = record.topic.removeprefix("/")
+        elif isinstance(record, McapMessage) and channels.get(record.channel_id) in TOPICS:
+            yield channels[record.channel_id], record
+
+
+def _records(path: Path) -> Iterator[Any]:
+    finished = _finished(path)
+    with path.open("rb") as file:
+        records = StreamReader(_Whole(file), validate_crcs=True, record_size_limit=path.stat().st_size).records
+        begun = False
+        while True:
+            try:
+                record = next(records, None)
+            except (EndOfFile, RecordLengthLimitExceeded) as error:
+                if finished or not begun:
+                    raise ProsthesisError(f"{path}: damaged, or not a recording; copy it again") from error
+                return  # cut off in the middle of a record: the recorder was killed
+            except _DAMAGE as error:
+                why = " ".join(str(error).split())
+                raise ProsthesisError(f"{path}: damaged, or not a recording ({why}); copy it again") from error
+            if record is None:
+                return
+            begun = True
+            yield record
+
+
+def _finished(path: Path) -> bool:
+    """Whether the recorder came to the file's end; ``ProsthesisError`` when it cannot be opened."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-min(len(MCAP0_MAGIC), path.stat().st_size), os.SEEK_END)
+            return file.read() == bytes(MCAP0_MAGIC)
+    except OSError as error:
+        raise ProsthesisError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+
+
+class _Whole:
+    """A file whose reads are whole or raise: mcap takes a short read for the record."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def read(self, length: int) -> bytes:
+        data = self._file.read(length)
+        if len(data) < length:
+            raise EndOfFile
+        return data

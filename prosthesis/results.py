@@ -1,0 +1,138 @@
+"""Figures that people quote: a committed recipe measures, writes JSON, and the page is made from the JSON alone.
+
+A recipe is a function of no arguments returning ``Figure`` rows, found by name in the entry-point group
+``prosthesis.results``.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import prosthesis
+from prosthesis.errors import ProsthesisError
+
+GROUP = "prosthesis.results"
+PACKAGES = ("numpy", "pyzmq", "onnxruntime", "opencv-python-headless", "numba", "cryptography")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One quotable number: ``value`` in ``unit``, the interval ``low``..``high`` of ``interval`` (how it was got)."""
+
+    name: str
+    value: float
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    interval: str = ""
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What ``prosthesis results NAME`` runs: a title, what it shows, and the function that measures."""
+
+    title: str
+    summary: str
+    measure: Callable[[], Sequence[Figure]]
+
+
+def recipes() -> dict[str, Any]:
+    """Return the entry points of all recipes by name, not yet loaded."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def make_results(name: str, folder: Path) -> Path:
+    """Run recipe ``name`` and write ``NAME.json`` and ``NAME.md`` into ``folder``; return the JSON's path.
+
+    Raises ``ProsthesisError`` when there is no such recipe.
+    """
+    known = recipes()
+    if name not in known:
+        raise ProsthesisError(f"no recipe '{name}'; there are: {', '.join(sorted(known)) or 'none'}")
+    recipe: Recipe = known[name].load()
+    content = {
+        "name": name,
+        "title": recipe.title,
+        "summary": recipe.summary,
+        "command": f"prosthesis results {name}",
+        "made": provenance(),
+        "figures": [asdict(figure) for figure in recipe.measure()],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    (folder / f"{name}.md").write_text(page(content), encoding="utf-8")
+    return path
+
+
+def provenance() -> dict[str, Any]:
+    """Return when, where and with what figures were made."""
+    return {
+        "date": datetime.date.today().isoformat(),
+        "commit": _commit(),
+        "prosthesis": prosthesis.__version__,
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+    }
+
+
+def page(content: dict[str, Any]) -> str:
+    """Return the Markdown page of one results file."""
+    made = content["made"]
+    lines = [
+        f"# {content['title']}",
+        "",
+        content["summary"],
+        "",
+        "| figure | value | interval |",
+        "|---|---|---|",
+        *(f"| {f['name']} | {_number(f['value'])} {f['unit']} | {_interval(f)} |" for f in content["figures"]),
+        "",
+        f"Made on {made['date']} by `{content['command']}` at commit {made['commit']} on {made['machine']}, "
+        f"Python {made['python']}, " + ", ".join(f"{k} {v}" for k, v in made["packages"].items()) + ".",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _interval(figure: dict[str, Any]) -> str:
+    if figure["low"] is None:
+        return figure["interval"] or ""
+    return f"{_number(figure['low'])} to {_number(figure['high'])} ({figure['interval']})"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if np.isfinite(value) else str(value)
+
+
+def _commit() -> str:
+    here = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"

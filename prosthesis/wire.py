@@ -1,0 +1,311 @@
+"""The air protocol's bytes: sealed packets, bit-packed DAC codes, and the configuration they are read by.
+
+A packet is ``header (32 B, clear, authenticated) | sealed payload | tag (16 B) | CRC-32 (4 B)``, little-endian. One
+stimulation pattern is a series of *tiles*, each a packet sealed on its own, so that a bit error loses one tile and not
+the scene. The CRC is for link statistics; only the tag decides acceptance. ``docs/air-frame.md`` says the same for
+readers of other languages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from prosthesis.messages import U8, Refusal, readonly
+
+U16 = npt.NDArray[np.uint16]
+
+MAGIC = 0x5056
+VERSION = 1
+TAG_BYTES = 16
+SPARSE = 1
+_HEADER = struct.Struct("<HBBIIQHHBBBxI")
+_NONCE = struct.Struct("<IBBHI")
+_CRC = struct.Struct("<I")
+HEADER_BYTES = _HEADER.size
+OVERHEAD_BYTES = HEADER_BYTES + TAG_BYTES + _CRC.size
+
+
+class PacketType(IntEnum):
+    """What a packet carries. STOP has no payload and is obeyed unsealed: anyone may silence, nobody else may start."""
+
+    PATTERN = 1
+    COMMAND = 2
+    REPLY = 3
+    RECEIPT = 4
+    TELEMETRY = 5
+    STOP = 6
+
+
+class Direction(IntEnum):
+    """Who seals: both ends share one key, and never a nonce."""
+
+    DOWN = 0
+    UP = 1
+
+
+class WireError(Exception):
+    """A packet that must not be obeyed; ``refusal`` says why."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.name)
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A packet's clear, authenticated header; ``t_ns`` is the capture time, ``profile`` names the configuration."""
+
+    type: PacketType
+    session: int
+    seq: int
+    t_ns: int
+    ttl_ms: int = 0
+    tile: int = 0
+    tiles: int = 1
+    flags: int = 0
+    profile: int = 0
+
+
+class Sealer:
+    """Seals packets one way and opens those of the other, under one session's key (ChaCha20-Poly1305)."""
+
+    def __init__(self, key: bytes, session: int, direction: Direction) -> None:
+        self._aead = ChaCha20Poly1305(key)
+        self._session = session
+        self._mine = direction
+        self._theirs = Direction.UP if direction is Direction.DOWN else Direction.DOWN
+
+    def seal(self, header: Header, payload: bytes) -> bytes:
+        """Return the packet; a header must never be sealed twice with different payloads."""
+        clear = _pack_header(header, len(payload))
+        nonce = _NONCE.pack(header.session, self._mine, header.type, header.tile, header.seq)
+        body = clear + self._aead.encrypt(nonce, payload, clear)
+        return body + _CRC.pack(zlib.crc32(body))
+
+    def open(self, packet: bytes) -> tuple[Header, bytes]:
+        """Return header and payload; ``WireError`` when truncated, corrupt, of another session, or forged."""
+        header = read_header(packet)
+        if header.session != self._session:
+            raise WireError(Refusal.SESSION)
+        nonce = _NONCE.pack(header.session, self._theirs, header.type, header.tile, header.seq)
+        try:
+            payload = self._aead.decrypt(nonce, packet[HEADER_BYTES : -_CRC.size], packet[:HEADER_BYTES])
+        except InvalidTag:
+            raise WireError(Refusal.FORGED) from None
+        return header, payload
+
+
+def _pack_header(h: Header, length: int) -> bytes:
+    return _HEADER.pack(
+        MAGIC, VERSION, h.type, h.session, h.seq, h.t_ns, h.ttl_ms, length, h.tile, h.tiles, h.flags, h.profile
+    )
+
+
+def read_header(packet: bytes) -> Header:
+    """Return the clear header of one whole packet, not yet authenticated.
+
+    Raises ``WireError``: truncated, corrupt (CRC), another version, or an unknown type.
+    """
+    if len(packet) < OVERHEAD_BYTES:
+        raise WireError(Refusal.TRUNCATED)
+    if _CRC.unpack_from(packet, len(packet) - _CRC.size)[0] != zlib.crc32(packet[: -_CRC.size]):
+        raise WireError(Refusal.CORRUPT)
+    magic, version, kind, session, seq, t_ns, ttl_ms, length, tile, tiles, flags, profile = _HEADER.unpack_from(packet)
+    if magic != MAGIC or version != VERSION:
+        raise WireError(Refusal.VERSION)
+    if length + OVERHEAD_BYTES != len(packet):
+        raise WireError(Refusal.TRUNCATED)
+    try:
+        return Header(PacketType(kind), session, seq, t_ns, ttl_ms, tile, tiles, flags, profile)
+    except ValueError:
+        raise WireError(Refusal.TYPE) from None
+
+
+def stop_packet(session: int, seq: int) -> bytes:
+    """Return an unsealed STOP: its tag is zero, its CRC right."""
+    body = _pack_header(Header(PacketType.STOP, session, seq, 0), 0) + bytes(TAG_BYTES)
+    return body + _CRC.pack(zlib.crc32(body))
+
+
+def split(message: bytes) -> Iterator[bytes]:
+    """Yield the packets of one stimulation message; what follows a wrong length is yielded as one piece."""
+    start = 0
+    while len(message) - start > HEADER_BYTES:
+        (length,) = struct.unpack_from("<H", message, start + 22)
+        end = min(start + length + OVERHEAD_BYTES, len(message))
+        yield message[start:end]
+        start = end
+    if start < len(message):
+        yield message[start:]
+
+
+def pack_codes(codes: U16, bits: int) -> U8:
+    """Return ``codes`` u16[n] < 2**bits, n a multiple of 8, as a big-endian bit string u8[n * bits / 8]."""
+    spread = np.unpackbits(codes.astype(">u2").view(np.uint8)).reshape(-1, 16)
+    return np.packbits(spread[:, 16 - bits :])
+
+
+def unpack_codes(data: bytes, bits: int) -> U16:
+    """Invert ``pack_codes``."""
+    flat = np.unpackbits(np.frombuffer(data, np.uint8)).reshape(-1, bits)
+    spread = np.zeros((len(flat), 16), np.uint8)
+    spread[:, 16 - bits :] = flat
+    return np.packbits(spread).view(">u2").astype(np.uint16)
+
+
+def seal_pattern(sealer: Sealer, head: Header, codes: U16, bits: int, tile_electrodes: int) -> bytes:
+    """Return the message for one pattern: ``codes`` u16[n] in tiles, each dense or sparse, whichever is shorter.
+
+    ``head`` gives session, seq, t_ns, ttl and profile; its tile, tiles and flags are set here.
+    """
+    tiles = -(-len(codes) // tile_electrodes)
+    padded = np.zeros(tiles * tile_electrodes, np.uint16)
+    padded[: len(codes)] = codes
+    dense = pack_codes(padded, bits).tobytes()
+    size = tile_electrodes * bits // 8
+    active = np.count_nonzero(padded.reshape(tiles, tile_electrodes), axis=1).tolist()
+    packets = []
+    for tile in range(tiles):
+        sparse = 4 * active[tile] < size
+        payload = (
+            _sparse(padded[tile * tile_electrodes : (tile + 1) * tile_electrodes])
+            if sparse
+            else dense[tile * size : (tile + 1) * size]
+        )
+        header = Header(
+            PacketType.PATTERN, head.session, head.seq, head.t_ns, head.ttl_ms, tile, tiles, int(sparse), head.profile
+        )
+        packets.append(sealer.seal(header, payload))
+    return b"".join(packets)
+
+
+def _sparse(codes: U16) -> bytes:
+    index = np.flatnonzero(codes)
+    return np.stack((index, codes[index]), axis=1).astype("<u2").tobytes()
+
+
+def read_tiles(tiles: Sequence[tuple[Header, bytes]], bits: int, tile_electrodes: int) -> list[U16]:
+    """Return each opened tile's codes, u16[tile_electrodes]; ``WireError(LAYOUT)`` when a payload cannot be one."""
+    size = tile_electrodes * bits // 8
+    dense = [payload for header, payload in tiles if not header.flags & SPARSE]
+    if any(len(payload) != size for payload in dense):
+        raise WireError(Refusal.LAYOUT)
+    unpacked = iter(unpack_codes(b"".join(dense), bits).reshape(-1, tile_electrodes)) if dense else iter(())
+    return [
+        _read_sparse(payload, tile_electrodes) if header.flags & SPARSE else next(unpacked) for header, payload in tiles
+    ]
+
+
+def _read_sparse(payload: bytes, tile_electrodes: int) -> U16:
+    codes = np.zeros(tile_electrodes, np.uint16)
+    if payload:
+        if len(payload) % 4:
+            raise WireError(Refusal.LAYOUT)
+        pairs = np.frombuffer(payload, "<u2").reshape(-1, 2)
+        if pairs[:, 0].max() >= tile_electrodes:
+            raise WireError(Refusal.LAYOUT)
+        codes[pairs[:, 0]] = pairs[:, 1]
+    return codes
+
+
+class Modulated(IntEnum):
+    """What the codes of a frame mean; the other stays as configured."""
+
+    AMPLITUDE = 0
+    RATE = 1
+
+
+_CONFIGURATION = struct.Struct("<BBHHHIH")
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What every frame is read by: sent once in CONFIGURE, acknowledged, named in each frame by its ``profile``.
+
+    ``modulated`` says what a code means: amplitude in units of ``lsb`` nA, or rate in units of ``lsb`` mHz.
+    ``amplitude_na`` u32[n] is used while the rate is modulated, ``rate_mhz`` u32[n] while the amplitude is;
+    ``pulse_width_us`` u16[n], ``slot`` u8[n]; ``slot_us`` is one raster slot's length.
+    """
+
+    modulated: Modulated
+    bits: int
+    lsb: int
+    tile_electrodes: int
+    interphase_us: int
+    slot_us: int
+    pulse_width_us: U16
+    amplitude_na: npt.NDArray[np.uint32]
+    rate_mhz: npt.NDArray[np.uint32]
+    slot: U8
+
+    @property
+    def electrodes(self) -> int:
+        """The number of electrodes."""
+        return len(self.slot)
+
+    def encode(self) -> bytes:
+        """Return the body of CONFIGURE."""
+        head = _CONFIGURATION.pack(
+            self.modulated,
+            self.bits,
+            self.tile_electrodes,
+            self.interphase_us,
+            self.slot_us,
+            self.lsb,
+            self.electrodes,
+        )
+        columns = (
+            self.pulse_width_us.astype("<u2"),
+            self.amplitude_na.astype("<u4"),
+            self.rate_mhz.astype("<u4"),
+            self.slot.astype("<u1"),
+        )
+        return head + b"".join(column.tobytes() for column in columns)
+
+    @property
+    def profile(self) -> int:
+        """The first four bytes of the body's SHA-256, as every frame names it."""
+        return profile_of(self.encode())
+
+
+def profile_of(body: bytes) -> int:
+    """Return the profile number of an encoded configuration."""
+    return int.from_bytes(hashlib.sha256(body).digest()[:4], "little")
+
+
+def decode_configuration(body: bytes) -> Configuration:
+    """Invert ``Configuration.encode``; ``WireError(LAYOUT)`` when it cannot be one."""
+    if len(body) < _CONFIGURATION.size:
+        raise WireError(Refusal.LAYOUT)
+    modulated, bits, tile_electrodes, interphase_us, slot_us, lsb, n = _CONFIGURATION.unpack_from(body)
+    if len(body) != _CONFIGURATION.size + n * 11 or modulated > 1 or not 4 <= bits <= 16 or not tile_electrodes >= 8:
+        raise WireError(Refusal.LAYOUT)
+    if tile_electrodes % 8 or not n or not lsb:
+        raise WireError(Refusal.LAYOUT)
+    start = _CONFIGURATION.size
+    width = np.frombuffer(body, "<u2", n, start)
+    amplitude = np.frombuffer(body, "<u4", n, start + 2 * n)
+    rate = np.frombuffer(body, "<u4", n, start + 6 * n)
+    slot = np.frombuffer(body, "<u1", n, start + 10 * n)
+    return Configuration(
+        Modulated(modulated),
+        bits,
+        lsb,
+        tile_electrodes,
+        interphase_us,
+        slot_us,
+        readonly(width, np.uint16),
+        readonly(amplitude, np.uint32),
+        readonly(rate, np.uint32),
+        readonly(slot, np.uint8),
+    )

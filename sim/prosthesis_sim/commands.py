@@ -1,0 +1,94 @@
+"""The world's verbs: ``sim``, ``patient``, ``demo`` and ``report``. Handlers import what they need when called."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from prosthesis.commands import Verbs, add_verb
+
+RIG = "a shipped rig's name, or the path of a YAML file"
+
+
+def register(verbs: Verbs) -> None:
+    """Add the world's verbs."""
+    p = add_verb(verbs, "demo", _demo, "see what a user would see: camera to percept, two processes", "prosthesis demo")
+    p.add_argument("--rig", default="icvp400", metavar="RIG", help=f"{RIG} (default icvp400)")
+    p.add_argument("--seconds", type=float, default=6.0, metavar="N", help="how long (default 6)")
+    p.add_argument("--source", metavar="URI", help="camera to use instead of the rig's: 0, file://movie.mp4")
+    p.add_argument("--task", metavar="NAME", help="encoder to use instead of the rig's, e.g. edges-32")
+    p.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default runs)")
+    p = add_verb(verbs, "sim", _sim, "be a simulated patient with an implant", "prosthesis sim utah96")
+    p.add_argument("rig", metavar="RIG", help=RIG)
+    p.add_argument("--host", metavar="HOST", help="address to listen at, instead of the rig's link")
+    p.add_argument("--port", type=int, metavar="PORT", help="first of six ports, instead of the rig's link")
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="which patient of this world (default 0)")
+    p.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
+    p.add_argument("--slow-ms", type=float, default=0.0, metavar="MS", help="slow the world down by MS a frame")
+    p = add_verb(
+        verbs,
+        "patient",
+        _patient,
+        "calibrate the simulated patient in simulated time, much faster than 'calibrate'",
+        "prosthesis patient utah96 --out utah96.yaml",
+    )
+    p.add_argument("rig", metavar="RIG", help=RIG)
+    p.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: RIG-calibration.yaml)")
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="which patient of this world (default 0)")
+    p = add_verb(verbs, "report", _report, "make a report and a film of a recording", "prosthesis report run.mcap")
+    p.add_argument("log", type=Path, metavar="LOG", help="a recording made with 'run --record' or 'demo'")
+    p.add_argument("--rig", metavar="RIG", help="the rig that was recorded, if the recording does not say")
+    p.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: beside the recording)")
+
+
+def _sim(arguments: argparse.Namespace) -> int:
+    from prosthesis_sim.simulate import simulate
+
+    simulate(
+        arguments.rig,
+        host=arguments.host,
+        port=arguments.port,
+        seed=arguments.seed,
+        seconds=arguments.seconds,
+        slow_s=arguments.slow_ms / 1000,
+        say=_say,
+    )
+    return 0
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from prosthesis_sim.demo import demo
+
+    folder = demo(arguments.rig, arguments.seconds, arguments.source, arguments.task, arguments.out, _say)
+    _say(f"open {folder / 'report.html'}")
+    return 0
+
+
+def _patient(arguments: argparse.Namespace) -> int:
+    from prosthesis.calibration import save_calibration
+    from prosthesis_sim.measure import measure_patient
+
+    def progress(done: int, of: int) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{done} of {of} electrodes measured ")
+
+    out = arguments.out or Path(f"{Path(arguments.rig).stem}-calibration.yaml")
+    calibration = measure_patient(arguments.rig, arguments.seed, progress)
+    save_calibration(calibration, out)
+    _say(f"{sum(calibration.enabled)} of {calibration.electrodes} electrodes evoke phosphenes; wrote {out}")
+    return 0
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    from prosthesis_sim.demo import report
+
+    folder = arguments.out or arguments.log.parent
+    report(arguments.log, folder, arguments.rig, _say)
+    _say(f"open {folder / 'report.html'}")
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,95 @@
+"""The whole path on one machine: the world in a second process, the device in this one, then a report."""
+
+from __future__ import annotations
+
+import datetime
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from prosthesis.assembly import run_rig, with_choices
+from prosthesis.bench import free_port
+from prosthesis.config import load_rig
+from prosthesis.errors import LinkError
+from prosthesis.links.keys import key_folder, make_keys
+from prosthesis.pipeline import Passage
+from prosthesis.recorder import metadata
+from prosthesis.runtime import RunSummary
+from prosthesis_sim.film import make_film
+from prosthesis_sim.report import write_report
+
+Say = Callable[[str], None]
+START_S = 30.0
+
+
+def demo(rig_name: str, seconds: float, source: str | None, task: str | None, out: Path, say: Say) -> Path:
+    """Run the rig for ``seconds`` against a simulated patient; return the folder with film, report and recording.
+
+    Raises ``ProsthesisError`` with one line when a part cannot work.
+    """
+    make_keys(key_folder())
+    port = free_port()
+    rig = with_choices(load_rig(rig_name), source, task, port=port)
+    folder = out / datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "run.mcap"
+    with _world(rig_name, port) as world:
+        summary = run_rig(rig, record=log, on_frame=_Progress(seconds, world, say))
+    if not summary.sent:
+        raise LinkError(f"the simulated patient did not take part ({'; '.join(summary.events) or 'no reason given'})")
+    say("drawing the film and the report")
+    report(log, folder, rig_name, say)
+    return folder
+
+
+def report(log: Path, folder: Path, rig_name: str | None, say: Say) -> None:
+    """Write film and report of a recording into ``folder``."""
+    rig = load_rig(rig_name or metadata(log)["rig"])
+    folder.mkdir(parents=True, exist_ok=True)
+    make_film(log, folder / "percept.mp4", rig)
+    write_report(log, folder)
+    say(f"wrote {folder}")
+
+
+@contextmanager
+def _world(rig_name: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Run ``prosthesis sim`` beside us, and end it with us."""
+    command = [sys.executable, "-m", "prosthesis", "sim", rig_name, "--port", str(port)]
+    child = subprocess.Popen(command)
+    try:
+        yield child
+    finally:
+        child.terminate()
+        try:
+            child.wait(5)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+class _Progress:
+    """Says how far the run is, and ends it ``seconds`` after the first pattern was sent, or when the world has died."""
+
+    def __init__(self, seconds: float, world: subprocess.Popen[bytes], say: Say) -> None:
+        self._seconds, self._world, self._say = seconds, world, say
+        self._began = time.monotonic()
+        self._first: float | None = None
+        self._told = 0
+
+    def __call__(self, passage: Passage | None, summary: RunSummary) -> bool:
+        now = time.monotonic()
+        if self._world.poll() is not None:
+            return False
+        if self._first is None:
+            if passage is not None and passage.sent:
+                self._first = now
+                self._say(f"running for {self._seconds:g} s")
+            return now - self._began < START_S
+        done = now - self._first
+        if int(done) > self._told:
+            self._told = int(done)
+            self._say(f"  {self._told} s: {summary.sent} patterns sent, {summary.dropped} camera frames dropped")
+        return done < self._seconds

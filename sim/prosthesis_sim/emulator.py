@@ -1,0 +1,119 @@
+"""One simulated patient with an implant: channel, implant and world in simulated or real time, without sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from prosthesis import control
+from prosthesis.config import Rig
+from prosthesis.messages import Delivered, HopTimes, Percept, Telemetry
+from prosthesis.wire import PacketType, split
+from prosthesis_sim.channel import Channel
+from prosthesis_sim.door import ImplantDoor
+from prosthesis_sim.electrodes import place
+from prosthesis_sim.implant import Implant
+from prosthesis_sim.participant import Participant
+from prosthesis_sim.patient import WorldConfig
+from prosthesis_sim.world import World
+
+HOPS = ("receive", "open", "deliver", "percept")
+# spikes/s of a site driven to its maximum; V1 populations reach about this, and only ratios matter to calibration
+MAX_RATE_HZ = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one step of time brought: deliveries in order, and the percept and its hop times if one was made."""
+
+    delivered: tuple[Delivered, ...]
+    percept: Percept | None
+    hops: HopTimes | None
+
+
+class Emulator:
+    """Everything beyond the air, driven by ``hear``, ``command`` and ``step`` at the times it is given.
+
+    ``step`` may run the patient ahead of ``now_ns`` by one pulse period, so that the percept of a new pattern shows
+    what it evoked; charge is never counted late. ``see`` false leaves the percept unrendered.
+    """
+
+    def __init__(
+        self,
+        rig: Rig,
+        patient: WorldConfig,
+        identity: X25519PrivateKey,
+        allowed: frozenset[bytes],
+        seed: int,
+        now_ns: Callable[[], int],
+        see: bool = True,
+    ) -> None:
+        self._now_ns, self._see = now_ns, see
+        self.implant = Implant(rig, now_ns())
+        self.world = World(patient, place(rig.config.implant, rig.array), seed)
+        self.participant = Participant(self.world, seed + 1)
+        self._door = ImplantDoor(self.implant, identity, allowed, self._record)
+        self.channel = Channel(rig.link.radio, seed + 2)
+
+    def command(self, data: bytes) -> bytes:
+        """Answer one command message."""
+        self._live(self._now_ns())
+        return self._door.answer(data, self._now_ns())
+
+    def hear(self, message: bytes) -> None:
+        """Put one stimulation message on the air."""
+        self.channel.send(split(message), self._now_ns())
+
+    def step(self, *, look: bool = False) -> Outcome:
+        """Live until now; obey what has arrived. A percept is made when a pattern was obeyed, or to ``look``."""
+        received_ns = self._now_ns()
+        delivered: list[Delivered] = []
+        obeyed = False
+        while (arrives_ns := self.channel.next_arrival_ns()) is not None and arrives_ns <= received_ns:
+            delivered += self._live(arrives_ns)
+            obeyed |= self.implant.receive(self.channel.arrivals(arrives_ns), arrives_ns)
+        delivered += self._live(received_ns)
+        opened_ns = self._now_ns()
+        if obeyed:
+            delivered += self._live(received_ns + self.implant.period_ns)
+        delivered_ns = self._now_ns()
+        if not (self._see and (obeyed or look)):
+            return Outcome(tuple(delivered), None, None)
+        telemetry = self.implant.telemetry(received_ns)
+        percept = self.world.percept(telemetry.seq, self.implant.capture_ns, 0)
+        made_ns = self._now_ns()
+        percept = Percept(
+            percept.seq,
+            percept.t_ns,
+            percept.image,
+            percept.centre_deg,
+            percept.extent_deg,
+            percept.visible,
+            made_ns - self.implant.offset_ns,
+        )
+        hops = None
+        if obeyed:
+            stamps = tuple(t - self.implant.offset_ns for t in (received_ns, opened_ns, delivered_ns, made_ns))
+            hops = HopTimes(percept.seq, percept.t_ns, HOPS, stamps)
+        return Outcome(tuple(delivered), percept, hops)
+
+    def receipt(self) -> bytes | None:
+        """Return the sealed receipt of what was delivered since the last one, ``None`` without a session."""
+        return self.implant.seal_up(PacketType.RECEIPT, control.encode_receipt(self.implant.receipt()))
+
+    def telemetry(self) -> tuple[Telemetry, bytes | None]:
+        """Return the implant's health, plain for taps and sealed for the device."""
+        telemetry = self.implant.telemetry(self._now_ns())
+        return telemetry, self.implant.seal_up(PacketType.TELEMETRY, control.encode_telemetry(telemetry))
+
+    def _live(self, until_ns: int) -> list[Delivered]:
+        delivered = self.implant.advance(until_ns)
+        for piece in delivered:
+            self.world.step(piece)
+            self.participant.watch()
+        return delivered
+
+    def _record(self, electrode: int) -> float:
+        return MAX_RATE_HZ * float(self.world.activity()[electrode])

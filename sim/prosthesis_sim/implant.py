@@ -1,0 +1,290 @@
+"""Hop 7, the implant emulator: sealed packets in, charge-balanced pulses out, silent unless told and fed.
+
+It starts silent, needs a configuration, ARM and fresh frames, checks its own limits, and falls silent by itself: no new
+pulses when the last pattern's time to live is over (HOLD), outputs off 250 ms after the last valid frame (SAFE).
+The pulse clock runs on and is never restarted by a frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from prosthesis.config import Rig
+from prosthesis.messages import (
+    Delivered,
+    ImplantState,
+    Receipt,
+    Refusal,
+    Telemetry,
+    readonly,
+)
+from prosthesis.wire import (
+    Configuration,
+    Header,
+    Modulated,
+    PacketType,
+    Sealer,
+    WireError,
+    read_header,
+    read_tiles,
+)
+from prosthesis_sim.limits import implant_limits, refuse_configuration, refuse_electrodes
+
+NS_PER_MS = 1_000_000
+SAFE_AFTER_MS = 250
+FRAMES_TO_REARM = 10
+MAX_TILES = 256
+
+
+class Implant:
+    """One implant; every method takes the implant's clock, so it runs as well in simulated time.
+
+    ``sealer`` and ``session`` are set by ``ImplantDoor`` when a device opens a session.
+    """
+
+    def __init__(self, rig: Rig, now_ns: int) -> None:
+        self._limits = implant_limits(rig)
+        self.electrodes = rig.electrodes
+        self.state, self.reason = ImplantState.SILENT, "powered up"
+        self._changes: list[tuple[ImplantState, str]] = []
+        self._t_ns = now_ns
+        self._refused = [0] * len(Refusal)
+        self._accepted = self._uplinks = self.skipped = 0
+        self._seq = self.capture_ns = 0
+        self._charge_fc = np.zeros(rig.electrodes, np.int64)
+        self.adopt(0, None)
+
+    # the session
+
+    def adopt(self, session: int, sealer: Sealer | None) -> None:
+        """Obey this session and no other: nothing is configured, everything is silent."""
+        self.session, self.sealer = session, sealer
+        self.offset_ns = 0
+        self._configuration: Configuration | None = None
+        self._profile = 0
+        self._last_seq = np.zeros(MAX_TILES, np.int64)
+        self._ready = 0
+        self._last_valid_ns = self._t_ns
+        self._silence()
+        if self.state in (ImplantState.ARMED, ImplantState.STIMULATING, ImplantState.HOLD):
+            self._become(ImplantState.SAFE, "another session was opened")
+
+    def configure(self, configuration: Configuration) -> Refusal:
+        """Take the parameters that frames are read by; outputs stop until armed again."""
+        refusal = refuse_configuration(configuration, self._limits, self.electrodes)
+        if refusal is Refusal.NONE:
+            self._silence()
+            if self.state in (ImplantState.ARMED, ImplantState.STIMULATING, ImplantState.HOLD):
+                self._become(ImplantState.SAFE, "reconfigured")
+            self._configuration, self._profile = configuration, configuration.profile
+            self._width_us = configuration.pulse_width_us.astype(np.int64)
+            self._rate_mhz = configuration.rate_mhz.astype(np.int64)
+            # electrodes of slot k first pulse k slots into the sweep
+            sweep = configuration.slot * (configuration.slot_us * 1e-9) * configuration.rate_mhz
+            self._phase = 1.0 - sweep
+            self._expires_ns = np.zeros(self.electrodes, np.int64)
+        return refusal
+
+    def arm(self) -> Refusal:
+        """Be ready to stimulate with the next valid frame; after a stop only once ten have been seen."""
+        if self.state is ImplantState.LOCKED:
+            return Refusal.LOCKED
+        if self._configuration is None:
+            return Refusal.CONFIGURATION
+        if self.state is ImplantState.SAFE and self._ready < FRAMES_TO_REARM:
+            return Refusal.NOT_READY
+        if self.state in (ImplantState.SILENT, ImplantState.SAFE):
+            self._last_valid_ns = self._t_ns
+            self._become(ImplantState.ARMED, "armed by host")
+        return Refusal.NONE
+
+    def stop(self, reason: str) -> None:
+        """Be silent now; always obeyed. A powered-up or locked implant stays what it is."""
+        self._silence()
+        self._ready = 0
+        if self.state not in (ImplantState.SILENT, ImplantState.LOCKED):
+            self._become(ImplantState.SAFE, reason)
+
+    def lock(self, reason: str) -> None:
+        """Be silent and stay so until ``reset``."""
+        self._silence()
+        self._become(ImplantState.LOCKED, reason)
+
+    def reset(self) -> None:
+        """Leave LOCKED, as if powered up."""
+        if self.state is ImplantState.LOCKED:
+            self._ready = 0
+            self._become(ImplantState.SILENT, "reset by host")
+
+    # patterns
+
+    def receive(self, packets: Sequence[bytes], now_ns: int) -> bool:
+        """Take the packets of one message; return whether any output may have changed."""
+        tiles = []
+        for packet in packets:
+            try:
+                tile = self._open(packet, now_ns)
+            except WireError as error:
+                self._refused[error.refusal] += 1
+                continue
+            if tile is not None:
+                tiles.append(tile)
+        if not tiles or self._configuration is None:
+            return False
+        return self._obey(tiles, self._configuration, now_ns)
+
+    def _open(self, packet: bytes, now_ns: int) -> tuple[Header, bytes] | None:
+        header = read_header(packet)
+        if header.type is PacketType.STOP:
+            self.stop("STOP received")
+            return None
+        if header.type is not PacketType.PATTERN:
+            raise WireError(Refusal.TYPE)
+        if self.sealer is None:
+            raise WireError(Refusal.SESSION)
+        header, payload = self.sealer.open(packet)
+        configuration = self._configuration
+        if configuration is None or header.profile != self._profile:
+            raise WireError(Refusal.CONFIGURATION)
+        if header.tile * configuration.tile_electrodes >= self.electrodes:
+            raise WireError(Refusal.LAYOUT)
+        if header.seq <= self._last_seq[header.tile]:
+            raise WireError(Refusal.REPLAYED)
+        if now_ns - self._captured_ns(header) > header.ttl_ms * NS_PER_MS:
+            raise WireError(Refusal.STALE)
+        self._last_seq[header.tile] = header.seq
+        return header, payload
+
+    def _captured_ns(self, header: Header) -> int:
+        return header.t_ns + self.offset_ns
+
+    def _obey(self, tiles: list[tuple[Header, bytes]], configuration: Configuration, now_ns: int) -> bool:
+        try:
+            codes = read_tiles(tiles, configuration.bits, configuration.tile_electrodes)
+        except WireError as error:
+            self._refused[error.refusal] += len(tiles)
+            return False
+        self._last_valid_ns = now_ns
+        if self.state not in (ImplantState.ARMED, ImplantState.STIMULATING, ImplantState.HOLD):
+            self._ready += 1
+            self._refused[Refusal.NOT_ARMED] += len(tiles)
+            return False
+        for (header, _), values in zip(tiles, codes, strict=True):
+            self._set_tile(header, values, configuration)
+        self._refusal = refuse_electrodes(self._asked_na, configuration, self._limits)
+        self._amplitude_na = np.where(self._refusal == 0, self._asked_na, 0)
+        self._accepted += len(tiles)
+        newest = max(tiles, key=lambda tile: tile[0].seq)[0]
+        self._seq, self.capture_ns = newest.seq, newest.t_ns
+        if self.state is not ImplantState.STIMULATING:
+            self._become(ImplantState.STIMULATING, "fresh frames")
+        return True
+
+    def _set_tile(self, header: Header, codes: npt.NDArray[np.uint16], configuration: Configuration) -> None:
+        start = header.tile * configuration.tile_electrodes
+        stop = min(start + configuration.tile_electrodes, self.electrodes)
+        value = codes[: stop - start].astype(np.int64) * configuration.lsb
+        if configuration.modulated is Modulated.AMPLITUDE:
+            self._asked_na[start:stop] = value
+        else:
+            self._rate_mhz[start:stop] = np.minimum(value, configuration.rate_mhz[start:stop])
+            self._asked_na[start:stop] = np.where(value > 0, configuration.amplitude_na[start:stop], 0)
+        self._expires_ns[start:stop] = self._captured_ns(header) + header.ttl_ms * NS_PER_MS
+
+    # time
+
+    def advance(self, until_ns: int) -> list[Delivered]:
+        """Let time pass to ``until_ns`` and return what was delivered, split where an output fell silent by itself."""
+        pieces = []
+        while self._t_ns < until_ns:
+            pieces.append(self._deliver(min(until_ns, self._next_deadline_ns())))
+            self._watch()
+        return pieces
+
+    @property
+    def period_ns(self) -> int:
+        """The longest pulse period in use, after which every driven electrode has pulsed; 0 when none is."""
+        if self.state is not ImplantState.STIMULATING or self._configuration is None:
+            return 0
+        return int(1e12 / max(int(self._configuration.rate_mhz.max()), 1))
+
+    def _next_deadline_ns(self) -> int:
+        deadlines = [self._last_valid_ns + SAFE_AFTER_MS * NS_PER_MS]
+        if self.state is ImplantState.STIMULATING:
+            deadlines.append(int(self._expires_ns[self._expires_ns > self._t_ns].min(initial=deadlines[0])))
+        return min((t for t in deadlines if t > self._t_ns), default=1 << 62)
+
+    def _deliver(self, until_ns: int) -> Delivered:
+        t0_ns, dt_ns = self._t_ns, until_ns - self._t_ns
+        self._t_ns = until_ns
+        n, configuration = self.electrodes, self._configuration
+        if configuration is None:
+            none = readonly(np.zeros(n), np.float32)
+            pulses, slot = np.zeros(n, np.int32), np.zeros(n, np.uint8)
+            return Delivered(self._seq, self.capture_ns, t0_ns, dt_ns, none, none, readonly(pulses, np.int32), slot)
+        self._phase += self._rate_mhz * (dt_ns * 1e-12)
+        # 1e-9 of a pulse forgives the sum's own rounding, so that 10 ms at 300 Hz is three pulses
+        whole = np.floor(self._phase + 1e-9)
+        self._phase -= whole
+        pulses = np.where(self._amplitude_na > 0, whole, 0).astype(np.int64)
+        self._charge_fc += pulses * self._amplitude_na * self._width_us
+        return Delivered(
+            self._seq,
+            self.capture_ns,
+            t0_ns,
+            dt_ns,
+            readonly(self._amplitude_na * 1e-3, np.float32),
+            readonly(self._width_us, np.float32),
+            readonly(pulses, np.int32),
+            configuration.slot,
+        )
+
+    def _watch(self) -> None:
+        if self.state is ImplantState.STIMULATING:
+            expired = self._expires_ns <= self._t_ns
+            self._asked_na[expired] = 0
+            self._amplitude_na[expired] = 0
+            if expired.all():
+                self._become(ImplantState.HOLD, "no fresh frame within its time to live")
+        if self._t_ns - self._last_valid_ns >= SAFE_AFTER_MS * NS_PER_MS:
+            self._ready = 0
+            if self.state in (ImplantState.ARMED, ImplantState.STIMULATING, ImplantState.HOLD):
+                self._silence()
+                self._become(ImplantState.SAFE, f"no valid frame for {SAFE_AFTER_MS} ms")
+
+    def _silence(self) -> None:
+        self._asked_na = np.zeros(self.electrodes, np.int64)
+        self._amplitude_na = np.zeros(self.electrodes, np.int64)
+        self._refusal = np.zeros(self.electrodes, np.uint8)
+
+    def _become(self, state: ImplantState, reason: str) -> None:
+        self.state, self.reason = state, reason
+        self._changes.append((state, reason))
+
+    # what flows back
+
+    def changes(self) -> list[tuple[ImplantState, str]]:
+        """Return the states entered since last asked, in order, each with its reason."""
+        changes, self._changes = self._changes, []
+        return changes
+
+    def receipt(self) -> Receipt:
+        """Return what was delivered since the last receipt."""
+        charge_pc, self._charge_fc = self._charge_fc // 1000, self._charge_fc % 1000
+        return Receipt(self._seq, self.capture_ns, readonly(charge_pc, np.int64), readonly(self._refusal, np.uint8))
+
+    def telemetry(self, now_ns: int) -> Telemetry:
+        """Return the implant's health."""
+        return Telemetry(
+            self._seq, now_ns, self.state, self.reason, self.session, self._accepted, tuple(self._refused), self.skipped
+        )
+
+    def seal_up(self, kind: PacketType, payload: bytes) -> bytes | None:
+        """Seal one uplink packet under its own running number; ``None`` while there is no session."""
+        if self.sealer is None:
+            return None
+        self._uplinks += 1
+        return self.sealer.seal(Header(kind, self.session, self._uplinks, self._t_ns), payload)

@@ -1,0 +1,99 @@
+"""The implant's own limits, checked again after the guard, in integers and in the implant's own words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from prosthesis.config import Rig, Tier
+from prosthesis.messages import U8, Refusal
+from prosthesis.wire import Configuration, Modulated
+
+I64 = npt.NDArray[np.int64]
+NO_LIMIT = np.iinfo(np.int64).max // 4
+
+
+@dataclass(frozen=True, slots=True)
+class ImplantLimits:
+    """What this hardware never exceeds: nA and fC per electrode, totals per raster slot, and timing."""
+
+    amplitude_na: int
+    charge_fc: int
+    density_fc: int
+    compliance_na: int
+    slot_na: int
+    slot_count: int
+    rate_mhz: int
+    width_us: tuple[int, int]
+
+
+def implant_limits(rig: Rig) -> ImplantLimits:
+    """Return the hard limits of the rig's stimulator and array; what only advises is the device's business."""
+    tiers = (rig.stimulator.limits.hard, rig.array.limits.hard)
+    full_scale_na = ((1 << rig.stimulator.dac_bits) - 1) * rig.stimulator.lsb_na
+    density = _least(tiers, "charge_density_uc_per_cm2")
+    rate = min(_least(tiers, "rate_hz"), rig.stimulator.rate_hz[1])
+    slot = _least(tiers, "slot_current_ua")
+    return ImplantLimits(
+        amplitude_na=min(full_scale_na, _scaled(_least(tiers, "amplitude_ua"), 1e3)),
+        charge_fc=_scaled(_least(tiers, "charge_per_phase_nc"), 1e6),
+        # uC/cm2 x um2 = 1e-8 uC = 10 fC
+        density_fc=_scaled(density, 10 * rig.array.contact.area_um2),
+        compliance_na=int(1e6 * rig.stimulator.compliance_v / rig.array.contact.impedance_kohm),
+        slot_na=_scaled(slot, 1e3),
+        slot_count=int(min(_least(tiers, "simultaneous"), rig.electrodes)),
+        rate_mhz=int(rate * 1000),
+        width_us=rig.stimulator.pulse_width_us,
+    )
+
+
+def _least(tiers: tuple[Tier, ...], name: str) -> float:
+    limits = [getattr(tier, name) for tier in tiers]
+    return min((limit.value for limit in limits if limit is not None), default=float("inf"))
+
+
+def _scaled(value: float, unit: float) -> int:
+    # a limit such as 0.1 * 1e3 must not fall one integer short by its binary rounding
+    return NO_LIMIT if value == float("inf") else int(value * unit * (1 + 1e-12))
+
+
+def refuse_configuration(configuration: Configuration, limits: ImplantLimits, electrodes: int) -> Refusal:
+    """Return why ``configuration`` cannot be obeyed at all, or NONE."""
+    if configuration.electrodes != electrodes:
+        return Refusal.LAYOUT
+    low, high = limits.width_us
+    width = configuration.pulse_width_us.astype(np.int64)
+    if width.min() < low or width.max() > high:
+        return Refusal.TIMING
+    pulse_us = 2 * int(width.max()) + configuration.interphase_us
+    sweep_us = (int(configuration.slot.max()) + 1) * configuration.slot_us
+    fastest = int(configuration.rate_mhz.max())
+    if pulse_us > configuration.slot_us or sweep_us * fastest > 10**9 or fastest > limits.rate_mhz:
+        return Refusal.TIMING
+    if configuration.modulated is Modulated.RATE:
+        asked = refuse_electrodes(configuration.amplitude_na.astype(np.int64), configuration, limits)
+        return Refusal(int(asked.max()))
+    return Refusal.NONE
+
+
+def refuse_electrodes(amplitude_na: I64, configuration: Configuration, limits: ImplantLimits) -> U8:
+    """Return a ``Refusal`` per electrode, u8[n], for asked amplitudes i64[n]; 0 where they may be delivered.
+
+    A slot that exceeds its total current or count is refused whole: which of its electrodes to spare is not the
+    implant's to choose.
+    """
+    charge_fc = amplitude_na * configuration.pulse_width_us
+    refusal = np.zeros(len(amplitude_na), np.uint8)
+    refusal[amplitude_na > limits.compliance_na] = Refusal.COMPLIANCE
+    refusal[charge_fc > limits.density_fc] = Refusal.CHARGE_DENSITY
+    refusal[charge_fc > limits.charge_fc] = Refusal.CHARGE
+    refusal[amplitude_na > limits.amplitude_na] = Refusal.AMPLITUDE
+    slot = configuration.slot
+    total_na = np.bincount(slot, amplitude_na, 256)[slot]
+    count = np.bincount(slot, amplitude_na > 0, 256)[slot]
+    driven = (amplitude_na > 0) & (refusal == 0)
+    refusal[driven & (count > limits.slot_count)] = Refusal.SLOT_COUNT
+    refusal[driven & (total_na > limits.slot_na)] = Refusal.SLOT_CURRENT
+    return refusal

@@ -1,0 +1,46 @@
+"""Calibrate a simulated patient in simulated time, by the device's own procedure over the loopback link."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from prosthesis.calibrate import Plan, calibrate
+from prosthesis.calibration import Calibration
+from prosthesis.config import load_rig
+from prosthesis.modulator import PulseModulator
+from prosthesis.session import Credentials, Session
+from prosthesis.timing import ManualClock
+from prosthesis_sim.emulator import Emulator
+from prosthesis_sim.loopback import LoopbackLink
+from prosthesis_sim.patient import load_world
+
+RECOVERY_S = 1800.0
+
+
+def measure_patient(
+    rig_name: str, seed: int, progress: Callable[[int, int], None] = lambda done, of: None
+) -> Calibration:
+    """Return the calibration of patient ``seed`` of the rig's world; every electrode rests 30 minutes between trials.
+
+    Raises ``ConfigError`` when rig or world are wrong.
+    """
+    rig = load_rig(rig_name, uncalibrated=True)
+    clock = ManualClock(1_000_000_000)
+    device, implant = X25519PrivateKey.generate(), X25519PrivateKey.generate()
+    emulator = Emulator(
+        rig,
+        load_world(rig.config.world, rig.path.parent),
+        implant,
+        frozenset([device.public_key().public_bytes_raw()]),
+        seed,
+        clock.now_ns,
+        see=False,
+    )
+    credentials = Credentials(device, implant.public_key().public_bytes_raw())
+    configuration = PulseModulator(rig).configuration
+    session = Session(LoopbackLink(emulator, clock), credentials, configuration, rig.link.ttl_ms, clock)
+    session.open()
+    plan = Plan(recovery_s=RECOVERY_S)
+    return calibrate(rig, session, emulator.participant, clock, plan, seed=seed, progress=progress)

@@ -1,0 +1,174 @@
+"""The world as its own process: the emulator behind ZeroMQ sockets, in real time."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import zmq
+import zmq.auth
+from zmq.auth.thread import ThreadAuthenticator
+
+from prosthesis.errors import LinkError
+from prosthesis.links.keys import Keys
+from prosthesis.links.zmq import COMMANDS, PARTICIPANT, UPLINK, heartbeats
+from prosthesis.messages import Event, Message
+from prosthesis.participant import ATTEND, POINT, RATE, SEEN, encode_answer
+from prosthesis_sim.emulator import Emulator, Outcome
+
+TICK_S = 0.01
+LOOK_S = 0.04
+TELEMETRY_S = 0.05
+NS_PER_S = 1_000_000_000
+Publish = Callable[[str, Message], None]
+
+
+@dataclass(slots=True)
+class _Due:
+    """When things that happen by themselves are due, in seconds of the monotonic clock."""
+
+    look: float = 0.0
+    telemetry: float = 0.0
+
+
+class Server:
+    """Sockets in front of one ``Emulator``; ``step_delay_s`` slows the world down, for tests of freshness."""
+
+    def __init__(
+        self,
+        emulator: Emulator,
+        keys: Keys,
+        host: str,
+        port: int,
+        publish: Publish,
+        step_delay_s: float = 0.0,
+    ) -> None:
+        self._emulator, self._publish, self._delay_s = emulator, publish, step_delay_s
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._authenticator = ThreadAuthenticator(self._context)
+        self._authenticator.start()
+        self._authenticator.configure_curve(domain="*", location=str(keys.allowed))
+        self._keys, self._host = keys, host
+        self._patterns = self._bind(zmq.PULL, port)
+        self._commands = self._bind(zmq.ROUTER, port + COMMANDS)
+        self._uplink = self._bind(zmq.PUB, port + UPLINK)
+        self._keypad = self._bind(zmq.ROUTER, port + PARTICIPANT)
+        self._poller = zmq.Poller()
+        for socket in (self._patterns, self._commands, self._keypad):
+            self._poller.register(socket, zmq.POLLIN)
+        self._due = _Due()
+
+    def _bind(self, kind: int, port: int) -> zmq.Socket[bytes]:
+        socket = self._context.socket(kind)
+        heartbeats(socket)
+        socket.curve_server = True
+        socket.curve_secretkey, socket.curve_publickey = self._keys.secret, self._keys.public
+        if kind == zmq.PUB:
+            socket.setsockopt(zmq.SNDHWM, 8)
+        try:
+            socket.bind(f"tcp://{self._host}:{port}")
+        except zmq.ZMQError as error:
+            raise LinkError(
+                f"cannot listen at {self._host}:{port} ({error}); is another 'prosthesis sim' running? choose --port"
+            ) from error
+        return socket
+
+    def run(self, until: Callable[[], bool]) -> None:
+        """Serve until ``until()``, checked about a hundred times a second."""
+        try:
+            while not until():
+                self._once()
+        finally:
+            self.close()
+
+    def _once(self) -> None:
+        ready = dict(self._poller.poll(self._wait_ms()))
+        if self._commands in ready:
+            self._answer_commands()
+        if self._keypad in ready:
+            self._answer_participant()
+        heard = self._patterns in ready and self._hear_newest()
+        now = time.monotonic()
+        outcome = self._emulator.step(look=now >= self._due.look)
+        if self._delay_s and heard:
+            time.sleep(self._delay_s)
+        self._tell(outcome, now)
+
+    def _wait_ms(self) -> int:
+        arrival = self._emulator.channel.next_arrival_ns()
+        if arrival is None:
+            return int(TICK_S * 1000)
+        return max(0, min(int(TICK_S * 1000), (arrival - time.monotonic_ns()) // 1_000_000))
+
+    def _hear_newest(self) -> bool:
+        """Drain the socket, keep the newest message, count the rest as skipped."""
+        newest = None
+        while True:
+            try:
+                message = self._patterns.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            if newest is not None:
+                self._emulator.implant.skipped += 1
+            newest = message
+        if newest is not None:
+            self._emulator.hear(newest)
+        return newest is not None
+
+    def _answer_commands(self) -> None:
+        while self._commands.poll(0):
+            peer, data = self._commands.recv_multipart()
+            reply = self._emulator.command(data[4:])
+            self._commands.send_multipart([peer, data[:4] + reply])
+
+    def _answer_participant(self) -> None:
+        participant = self._emulator.participant
+        while self._keypad.poll(0):
+            *envelope, question = self._keypad.recv_multipart()
+            answer = encode_answer(False)
+            if question == ATTEND:
+                participant.attend()
+                answer = encode_answer(True)
+            elif question == SEEN:
+                answer = encode_answer(participant.seen())
+            elif question == POINT:
+                place = participant.point()
+                answer = encode_answer(True, *place) if place else encode_answer(False)
+            elif question == RATE:
+                answer = encode_answer(True, participant.rate())
+            self._keypad.send_multipart([*envelope, answer])
+
+    def _tell(self, outcome: Outcome, now: float) -> None:
+        """Publish what happened: first what flows back to the device, then the taps."""
+        if outcome.hops is not None:
+            self._send_up(self._emulator.receipt())
+        changes = self._emulator.implant.changes()
+        if changes or now >= self._due.telemetry:
+            self._due.telemetry = now + TELEMETRY_S
+            telemetry, packet = self._emulator.telemetry()
+            self._send_up(packet)
+            for state, reason in changes:
+                text = f"implant is {state.name.lower()}: {reason}"
+                self._publish("event", Event(telemetry.seq, telemetry.t_ns, "implant", "info", text))
+        for delivered in outcome.delivered:
+            self._publish("delivered", delivered)
+        if outcome.percept is not None:
+            self._due.look = now + LOOK_S
+            self._publish("percept", outcome.percept)
+        if outcome.hops is not None:
+            self._publish("world_hops", outcome.hops)
+
+    def _send_up(self, packet: bytes | None) -> None:
+        if packet is None:
+            return
+        with contextlib.suppress(zmq.Again):  # a device that does not read its receipts must not slow the implant
+            self._uplink.send(packet, zmq.NOBLOCK)
+
+    def close(self) -> None:
+        """Release sockets and ports."""
+        for socket in (self._patterns, self._commands, self._uplink, self._keypad):
+            socket.close(0)
+        self._authenticator.stop()
+        self._context.term()

@@ -1,0 +1,58 @@
+"""Start a simulated patient from a rig: what ``prosthesis sim`` does."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+import zmq
+
+from prosthesis.config import load_rig
+from prosthesis.links.keys import load_keys
+from prosthesis.links.zmq import WORLD_TAPS
+from prosthesis.taps import Tap
+from prosthesis_sim.emulator import Emulator
+from prosthesis_sim.patient import load_world
+from prosthesis_sim.serve import Server
+
+
+def simulate(
+    rig_name: str,
+    host: str | None = None,
+    port: int | None = None,
+    seed: int = 0,
+    seconds: float | None = None,
+    slow_s: float = 0.0,
+    say: Callable[[str], None] = lambda text: None,
+) -> None:
+    """Be the rig's implant and patient until ``seconds`` have passed or the process is told to end.
+
+    Raises ``ConfigError`` for a wrong rig, world or key, ``LinkError`` when the ports are taken.
+    """
+    rig = load_rig(rig_name, uncalibrated=True)
+    host, port = host or rig.link.host, port or rig.link.port
+    keys = load_keys("implant")
+    patient = load_world(rig.config.world, rig.path.parent)
+    emulator = Emulator(rig, patient, keys.identity, keys.allowed_raw(), seed, time.monotonic_ns)
+    emulator.world.warm_up()
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    tap = Tap(f"tcp://{host}:{port + WORLD_TAPS}", context)
+    try:
+        server = Server(emulator, keys, host, port, tap.publish, slow_s)
+        say(f"{rig.electrodes} electrodes in world '{rig.config.world}' listen at {host}:{port}; Ctrl-C ends")
+        server.run(_stopper(seconds))
+    finally:
+        tap.close()
+        context.term()
+
+
+def _stopper(seconds: float | None) -> Callable[[], bool]:
+    """Return a function that turns true when the time is over or the process is asked to end."""
+    end = time.monotonic() + seconds if seconds is not None else float("inf")
+    asked = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: asked.set())
+    return lambda: asked.is_set() or time.monotonic() >= end

@@ -1,0 +1,106 @@
+"""Hop 8: what the electrodes delivered becomes what is seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from prosthesis.messages import Delivered, Percept, readonly
+from prosthesis_sim.electrodes import ElectrodeArray
+from prosthesis_sim.patient import CurrentSpread, WorldConfig
+from prosthesis_sim.phosphenes import Brightness, spread_radius_mm
+from prosthesis_sim.render import render
+from prosthesis_sim.tissue import Tissue, TissueState, step
+
+F64 = npt.NDArray[np.float64]
+# what a site does when driven to the brightest phosphene: where brightness is 0.99 of its most
+SATURATION = 0.99
+
+
+def _truncated_normal(random: np.random.Generator, mean: float, sd: float, n: int) -> F64:
+    """Draw n thresholds, again where one falls below a fifth of the mean.
+
+    Clipping at 0, as the published code does, leaves electrodes that are visible for ever after their first pulse.
+    """
+    drawn: F64 = random.normal(mean, sd, n)
+    while (low := drawn < mean / 5).any():
+        drawn[low] = random.normal(mean, sd, int(low.sum()))
+    return drawn
+
+
+class World:
+    """One patient with one array: places, thresholds and dropouts drawn once from ``seed``, then only time."""
+
+    def __init__(self, config: WorldConfig, array: ElectrodeArray, seed: int) -> None:
+        self.config = config
+        random = np.random.default_rng(seed)
+        n, t = len(array.u_mm), config.tissue
+        retinotopy = config.retinotopy.build()
+        shift = config.scatter.position_mm * random.normal(0.0, 1.0, (2, n))
+        inside = np.asarray(retinotopy.inside(array.u_mm, array.v_mm))
+        u, v = array.u_mm + shift[0], array.v_mm + shift[1]
+        inside &= np.asarray(retinotopy.inside(u, v))
+        with np.errstate(all="ignore"):
+            x, y = retinotopy.to_field(u, v, array.hemisphere)
+        self.x_deg, self.y_deg = np.where(inside, x, 0.0), np.where(inside, y, 0.0)
+        self._mm_per_deg = retinotopy.magnification(self.x_deg, self.y_deg)
+        self.responsive = inside & (random.random(n) >= config.scatter.dropout)
+        threshold = _truncated_normal(random, t.threshold_mean_ua_s, t.threshold_sd_ua_s, n)
+        self.threshold_ua_s = np.where(self.responsive, threshold, np.inf)
+        self._tissue = Tissue(t.rheobase_ua, t.tau_act_s, t.tau_trace_s, t.kappa_hz)
+        self._bright = Brightness(t.slope_per_ua_s, t.half_ua_s)
+        self._full_ua_s = t.half_ua_s + np.log(SATURATION / (1 - SATURATION)) / t.slope_per_ua_s
+        self.state = TissueState(np.zeros(n), np.zeros(n), np.zeros(n))
+        self._screen(config)
+
+    def _screen(self, config: WorldConfig) -> None:
+        s = config.screen
+        per_deg_x, per_deg_y = s.width / s.extent_deg[0], s.height / s.extent_deg[1]
+        self._column = (self.x_deg - s.centre_deg[0]) * per_deg_x + s.width / 2
+        self._row = (s.centre_deg[1] - self.y_deg) * per_deg_y + s.height / 2
+        self._px_per_deg, self._aspect = per_deg_x, per_deg_y / per_deg_x
+
+    def step(self, delivered: Delivered) -> None:
+        """Live through one interval of delivery; the pulses are spread over it evenly."""
+        if delivered.dt_ns <= 0:
+            return
+        dt_s = delivered.dt_ns * 1e-9
+        duty = delivered.pulses * (delivered.pulse_width_us * (1e-6 / dt_s))
+        self.state = step(self._tissue, self.state, delivered.amplitude_ua.astype(np.float64), duty, dt_s)
+
+    def brightness(self) -> F64:
+        """Return each phosphene's peak f64[n] in 0..1; 0 below its threshold."""
+        return self.brightness_of(self.state.activation)
+
+    def brightness_of(self, activation: F64) -> F64:
+        """Return the peaks that activations f64[n] (uA s) are seen as; 0 below threshold."""
+        seen: F64 = np.where(activation > self.threshold_ua_s, self._bright(activation), 0.0)
+        return seen
+
+    def sigma_deg(self) -> F64:
+        """Return each phosphene's size f64[n]; after a train that of its last current, so that it fades."""
+        spread = self.config.spread
+        if isinstance(spread, CurrentSpread):
+            sigma: F64 = 0.5 * spread_radius_mm(self.state.last_ua, spread.k_ua_per_mm2) / self._mm_per_deg
+        else:
+            sigma = spread.sigma_mm / self._mm_per_deg
+        return sigma
+
+    def percept(self, seq: int, t_ns: int, made_ns: int) -> Percept:
+        """Return what is seen now."""
+        s = self.config.screen
+        brightness = self.brightness()
+        image = np.empty((s.height, s.width), np.float32)
+        sigma_px = np.maximum(self.sigma_deg() * self._px_per_deg, 1e-3)
+        render(image, self._column, self._row, sigma_px, self._aspect, brightness)
+        visible = int(np.count_nonzero(brightness))
+        return Percept(seq, t_ns, readonly(image, np.float32), s.centre_deg, s.extent_deg, visible, made_ns)
+
+    def activity(self) -> F64:
+        """Return each site's evoked activity f64[n] in 0..1, 1 where brightness would be 0.99."""
+        share: F64 = np.clip(self.state.activation / self._full_ua_s, 0.0, 1.0)
+        return share
+
+    def warm_up(self) -> None:
+        """Compile the renderer, before time matters."""
+        self.percept(0, 0, 0)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from prosthesis_sim.phosphenes import Brightness, erf, render_reference, spread_radius_mm
+from prosthesis_sim.render import render
+
+EDGES = np.linspace(-8, 8, 257)
+
+
+def reference(x, y, sigma, bright):
+    x, y, sigma, bright = (np.atleast_1d(np.asarray(v, float)) for v in (x, y, sigma, bright))
+    return render_reference(EDGES, EDGES, x, y, sigma, bright)
+
+
+def fast(x, y, sigma, bright, size=256):
+    x, y, sigma, bright = (np.atleast_1d(np.asarray(v, float)) for v in (x, y, sigma, bright))
+    image = np.full((size, size), np.nan, np.float32)
+    per_deg = size / 16
+    render(image, x * per_deg + size / 2, size / 2 - y * per_deg, sigma * per_deg, 1.0, bright)
+    return image
+
+
+def test_erf_is_right_to_two_in_ten_million():
+    x = np.linspace(-6, 6, 2001)
+    assert np.abs(erf(x) - [math.erf(v) for v in x]).max() < 2e-7
+
+
+def test_brightness_is_half_at_half_and_steep_as_fitted():
+    bright = Brightness()
+    assert bright(np.array([0.105763]))[0] == pytest.approx(0.5)
+    assert bright(np.array([0.105763 + 1 / 19.1526]))[0] == pytest.approx(1 / (1 + math.exp(-1)))
+
+
+def test_forty_microampere_activate_a_quarter_of_a_millimetre():
+    assert spread_radius_mm(np.array([40.0]), 675)[0] == pytest.approx(math.sqrt(40 / 675))
+
+
+def test_the_fast_renderer_draws_what_the_reference_draws():
+    random = np.random.default_rng(1)
+    n = 300
+    x, y = random.uniform(-9, 9, (2, n))
+    sigma, bright = random.uniform(0.005, 0.4, n), random.uniform(0, 0.3, n)
+    bright[::7] = 0
+    assert np.abs(fast(x, y, sigma, bright) - reference(x, y, sigma, bright)).max() < 2e-4
+
+
+def test_a_large_phosphene_has_its_peak_where_and_as_bright_as_asked():
+    image = fast(2.0, 3.0, 0.5, 0.8)
+    row, column = np.unravel_index(image.argmax(), image.shape)
+    assert EDGES[column] == pytest.approx(2.0, abs=0.07)
+    assert -EDGES[row] == pytest.approx(3.0, abs=0.07)
+    assert image.max() == pytest.approx(0.8, rel=1e-2)
+
+
+def test_light_stays_the_same_as_a_tiny_phosphene_moves_within_a_pixel():
+    # point sampling changes it 137-fold at this size
+    pixel = 16 / 256
+    totals = [fast(s * pixel, s * pixel / 2, 0.2 * pixel, 0.5).sum() for s in np.linspace(0, 1, 21)]
+    assert max(totals) / min(totals) < 1.001
+
+
+def test_total_light_is_the_gaussian_integral():
+    pixel = 16 / 256
+    total = fast(0.3, -0.2, 0.3, 0.5).sum() * pixel**2
+    assert total == pytest.approx(0.5 * 2 * math.pi * 0.3**2, rel=1e-3)
+
+
+def test_light_adds_and_stops_at_white():
+    assert fast([0, 0], [0, 0], [1, 1], [0.3, 0.4]).max() == pytest.approx(0.7, rel=1e-2)
+    assert fast([0, 0], [0, 0], [1, 1], [0.9, 0.9]).max() == 1.0
+
+
+def test_phosphenes_beyond_the_screen_and_dark_ones_draw_nothing():
+    assert not fast([50, 0], [0, 0], [0.1, 0.1], [1, 0]).any()

@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from prosthesis.messages import Refusal
+from prosthesis.wire import (
+    OVERHEAD_BYTES,
+    Configuration,
+    Direction,
+    Header,
+    Modulated,
+    PacketType,
+    Sealer,
+    WireError,
+    decode_configuration,
+    pack_codes,
+    read_header,
+    read_tiles,
+    seal_pattern,
+    split,
+    stop_packet,
+)
+
+KEY = bytes(range(32))
+
+
+def ends(session=9):
+    return Sealer(KEY, session, Direction.DOWN), Sealer(KEY, session, Direction.UP)
+
+
+def message(codes, seq=1, bits=10, tile=64):
+    head = Header(PacketType.PATTERN, 9, seq, 123_456_789, 100, profile=77)
+    return seal_pattern(ends()[0], head, np.asarray(codes, np.uint16), bits, tile)
+
+
+def refused(action):
+    with pytest.raises(WireError) as caught:
+        action()
+    return caught.value.refusal
+
+
+def test_four_codes_of_ten_bits_are_the_bits_written_by_hand():
+    codes = np.array([0b1111100000, 0b0000011111, 1, 512, 0, 0, 0, 0], np.uint16)
+    assert pack_codes(codes, 10).tobytes()[:5] == bytes([0b11111000, 0b00000001, 0b11110000, 0b00000110, 0b00000000])
+
+
+def test_header_travels_clear_and_unchanged():
+    (packet,) = split(message(range(1, 9), tile=8))
+    header = read_header(packet)
+    assert (header.session, header.seq, header.t_ns, header.ttl_ms, header.profile) == (9, 1, 123_456_789, 100, 77)
+    assert (header.tile, header.tiles) == (0, 1)
+
+
+def test_the_size_of_a_dense_frame_is_payload_plus_52_bytes_a_tile():
+    assert OVERHEAD_BYTES == 52
+    assert len(message(np.full(1024, 5), tile=64)) == 1280 + 16 * 52
+
+
+def test_a_mostly_silent_frame_travels_sparse():
+    codes = np.zeros(1024, np.uint16)
+    codes[3] = 500
+    assert len(message(codes)) == 16 * 52 + 4
+
+
+@pytest.mark.parametrize("position", [0, 3, 5, 20, 30, 40, -1])
+def test_any_flipped_byte_is_refused(position):
+    (packet,) = split(message(range(1, 9), tile=8))
+    broken = bytearray(packet)
+    broken[position] ^= 1
+    assert refused(lambda: ends()[1].open(bytes(broken))) in (Refusal.CORRUPT, Refusal.TRUNCATED)
+
+
+def test_a_forger_who_mends_the_crc_is_refused_by_the_tag():
+    import struct
+    import zlib
+
+    (packet,) = split(message(range(1, 9), tile=8))
+    body = bytearray(packet[:-4])
+    body[36] ^= 1
+    forged = bytes(body) + struct.pack("<I", zlib.crc32(bytes(body)))
+    assert refused(lambda: ends()[1].open(forged)) is Refusal.FORGED
+
+
+def test_a_header_changed_by_a_forger_is_refused_by_the_tag():
+    import struct
+    import zlib
+
+    (packet,) = split(message(range(1, 9), tile=8))
+    body = bytearray(packet[:-4])
+    body[8] ^= 1  # the sequence number
+    forged = bytes(body) + struct.pack("<I", zlib.crc32(bytes(body)))
+    assert refused(lambda: ends()[1].open(forged)) is Refusal.FORGED
+
+
+def test_another_session_another_key_and_an_echo_are_refused():
+    (packet,) = split(message(range(1, 9), tile=8))
+    assert refused(lambda: ends(10)[1].open(packet)) is Refusal.SESSION
+    assert refused(lambda: Sealer(bytes(32), 9, Direction.UP).open(packet)) is Refusal.FORGED
+    assert refused(lambda: ends()[0].open(packet)) is Refusal.FORGED  # our own packet sent back to us
+
+
+def test_a_truncated_packet_is_refused_at_every_length():
+    (packet,) = split(message(range(1, 9), tile=8))
+    for length in range(len(packet)):
+        assert refused(lambda n=length: ends()[1].open(packet[:n])) in (Refusal.TRUNCATED, Refusal.CORRUPT)
+
+
+def test_a_broken_tile_loses_only_itself():
+    codes = np.arange(256, dtype=np.uint16)
+    packets = list(split(message(codes)))
+    broken = bytearray(packets[1])
+    broken[45] ^= 8
+    packets[1] = bytes(broken)
+    good = []
+    for packet in packets:
+        try:
+            good.append(ends()[1].open(packet))
+        except WireError:
+            continue
+    tiles = dict(zip([h.tile for h, _ in good], read_tiles(good, 10, 64), strict=True))
+    assert sorted(tiles) == [0, 2, 3]
+    assert np.array_equal(tiles[2], codes[128:192])
+
+
+def test_stop_is_readable_without_any_key():
+    assert read_header(stop_packet(5, 0)).type is PacketType.STOP
+
+
+def test_a_configuration_survives_and_its_profile_changes_with_any_value():
+    n = 12
+    configuration = Configuration(
+        Modulated.AMPLITUDE, 10, 100, 8, 60, 450,
+        np.full(n, 170, np.uint16), np.zeros(n, np.uint32),
+        np.full(n, 300_000, np.uint32), np.arange(n, dtype=np.uint8),
+    )  # fmt: skip
+    body = configuration.encode()
+    back = decode_configuration(body)
+    assert back.encode() == body
+    assert back.profile == configuration.profile
+    changed = bytearray(body)
+    changed[-1] ^= 1
+    assert decode_configuration(bytes(changed)).profile != configuration.profile
+
+
+@pytest.mark.parametrize("body", [b"", b"x", bytes(14), bytes(40)])
+def test_what_is_not_a_configuration_is_refused(body):
+    assert refused(lambda: decode_configuration(body)) is Refusal.LAYOUT
+
+
+def test_sparse_payloads_with_impossible_indices_are_refused():
+    header = Header(PacketType.PATTERN, 9, 1, 0, flags=1)
+    for payload in (b"\x01", b"\x40\x00\x01\x00"):
+        assert refused(lambda p=payload: read_tiles([(header, p)], 10, 64)) is Refusal.LAYOUT

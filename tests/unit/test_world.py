@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from prosthesis.config import ArrayPlacement, load_rig
+from prosthesis.errors import ConfigError
+from prosthesis.messages import Delivered
+from prosthesis_sim.electrodes import place
+from prosthesis_sim.participant import Participant
+from prosthesis_sim.patient import load_world
+from prosthesis_sim.world import World
+
+MS = 1_000_000
+
+
+def world_of(rig_name="utah96", seed=0, **changes):
+    rig = load_rig(rig_name, uncalibrated=True)
+    config = load_world(rig.config.world)
+    config = config.model_copy(update={k: getattr(config, k).model_copy(update=v) for k, v in changes.items()})
+    return World(config, place(rig.config.implant, rig.array), seed), rig
+
+
+def delivered(n, amplitude, dt_ms, rate_hz=300.0, width_us=170.0):
+    pulses = np.full(n, round(rate_hz * dt_ms / 1000), np.int32)
+    return Delivered(
+        1, 1, 0, round(dt_ms * MS), np.full(n, amplitude, np.float32), np.full(n, width_us, np.float32), pulses,
+        np.zeros(n, np.uint8),
+    )  # fmt: skip
+
+
+def test_a_train_that_stops_fades_with_its_time_constant_and_keeps_its_size():
+    world, _ = world_of(scatter={"dropout": 0.0}, tissue={"threshold_mean_ua_s": 1e-6, "threshold_sd_ua_s": 0.0})
+    world.step(delivered(96, 60, 160))
+    size, lit = world.sigma_deg().copy(), world.state.activation.copy()
+    world.step(delivered(96, 0, 50, 0))
+    assert world.state.activation == pytest.approx(lit * np.exp(-0.45), rel=1e-6)
+    assert (world.brightness() > 0).all(), "one silent frame must not blank a phosphene"
+    assert np.array_equal(world.sigma_deg(), size)
+
+
+def test_below_rheobase_nothing_is_seen_however_long():
+    world, _ = world_of()
+    for _ in range(100):
+        world.step(delivered(96, 23.0, 33))
+    assert not world.percept(1, 1, 1).image.any()
+
+
+def test_thresholds_dropouts_and_places_are_the_patients_own():
+    a, _ = world_of(seed=1)
+    b, _ = world_of(seed=1)
+    c, _ = world_of(seed=2)
+    assert np.array_equal(a.threshold_ua_s, b.threshold_ua_s)
+    assert not np.array_equal(a.threshold_ua_s, c.threshold_ua_s)
+    assert (a.threshold_ua_s > 0).all()
+
+
+def test_electrodes_keep_their_index_when_some_lie_outside_the_map():
+    rig = load_rig("utah96", uncalibrated=True)
+    far = rig.config.implant.model_copy(update={"placements": (ArrayPlacement(x_mm=29.0, y_mm=22.0),)})
+    world = World(load_world("human_v1"), place(far, rig.array), 0)
+    assert len(world.x_deg) == 96
+    assert 0 < world.responsive.sum() < 96
+    world.step(delivered(96, 100, 160))
+    assert not world.brightness()[~world.responsive].any()
+
+
+def test_a_utah_array_lies_where_it_was_placed_row_by_row_from_the_upper_left():
+    rig = load_rig("utah96", uncalibrated=True)
+    array = place(rig.config.implant, rig.array)
+    assert array.u_mm.mean() == pytest.approx(29.0, abs=1e-9)
+    assert array.v_mm.mean() == pytest.approx(4.0, abs=1e-9)
+    assert array.v_mm[0] == array.v_mm.max()  # the first row is the top
+    assert array.u_mm[0] == pytest.approx(29.0 - 3.5 * 0.4)  # the corner itself carries no electrode
+    assert np.diff(array.u_mm[:8]) == pytest.approx(0.4)
+
+
+def test_turned_by_a_quarter_an_arrays_right_is_up():
+    rig = load_rig("utah96", uncalibrated=True)
+    turned = rig.config.implant.model_copy(
+        update={"placements": (ArrayPlacement(x_mm=29.0, y_mm=4.0, rotation_deg=90.0),)}
+    )
+    array = place(turned, rig.array)
+    assert np.diff(array.v_mm[:8]) == pytest.approx(0.4)
+
+
+def test_habituation_dims_the_same_train_given_again():
+    world, _ = world_of()
+    world.step(delivered(96, 60, 160))
+    first = world.state.activation.copy()
+    world.step(delivered(96, 0, 2000, 0))
+    world.step(delivered(96, 60, 160))
+    assert (world.state.activation < 0.95 * first).all()
+
+
+def test_an_unknown_world_and_a_wrong_key_are_one_line_with_a_remedy(tmp_path):
+    with pytest.raises(ConfigError, match=r"no world named 'mars'; there are: .*human_v1"):
+        load_world("mars")
+    path = tmp_path / "w.yaml"
+    path.write_text("name: w\nfoo: 1\n")
+    with pytest.raises(ConfigError, match="unknown key 'foo'"):
+        load_world(str(path))
+
+
+def test_a_noiseless_participant_says_what_is_so():
+    noises = ("criterion_sd", "lapse", "false_alarm", "pointing_sd_deg", "pointing_sd_per_deg", "rating_sd")
+    world, _ = world_of(participant=dict.fromkeys(noises, 0.0))
+    person = Participant(world, 0)
+    electrode = int(np.flatnonzero(world.responsive)[0])
+    only = np.zeros(96, np.float32)
+    only[electrode] = 100
+    train = delivered(96, 0, 160)
+    person.attend()
+    assert not person.seen()
+    assert person.point() is None
+    assert person.rate() == 0.0
+    world.step(Delivered(1, 1, 0, train.dt_ns, only, train.pulse_width_us, train.pulses, train.slot))
+    person.watch()
+    assert person.seen()
+    assert person.point() == pytest.approx((world.x_deg[electrode], world.y_deg[electrode]))
+    assert person.rate() == pytest.approx(world.brightness()[electrode])
+
+
+def test_a_noisy_participant_lapses_as_often_as_stated():
+    world, _ = world_of(participant={"lapse": 0.2, "false_alarm": 0.0})
+    person = Participant(world, 0)
+    world.step(delivered(96, 100, 160))
+    person.watch()
+    answers = [person.seen() for _ in range(2000)]
+    assert np.mean(answers) == pytest.approx(0.8, abs=0.03)

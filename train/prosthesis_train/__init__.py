@@ -1,0 +1,1 @@
+"""The desk: networks, training methods, brain reading, scores. Needs torch; nothing here runs on the device."""
