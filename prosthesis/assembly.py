@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,14 +12,18 @@ import zmq
 
 from prosthesis import __version__
 from prosthesis.bundle import load_bundle
+from prosthesis.calibrate import Plan, calibrate
+from prosthesis.calibration import Calibration
 from prosthesis.cameras import open_camera
 from prosthesis.cameras.checks import FrameCheck
-from prosthesis.config import Rig
+from prosthesis.config import Rig, load_rig
 from prosthesis.encoders import open_encoder
 from prosthesis.errors import ConfigError
 from prosthesis.links.keys import load_keys
 from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS, ZmqLink
+from prosthesis.messages import Event, Message
 from prosthesis.modulator import PulseModulator
+from prosthesis.participant import KeyboardParticipant, Participant, RemoteParticipant
 from prosthesis.pipeline import Passage, Pipeline
 from prosthesis.protocols import Clock, FrameSource, Link, Translator
 from prosthesis.recorder import Recorder
@@ -47,13 +51,19 @@ def with_choices(
     task: str | None = None,
     host: str | None = None,
     port: int | None = None,
+    world: str | None = None,
 ) -> Rig:
-    """Return ``rig`` with another camera, another encoder model, or another address of its implant."""
+    """Return ``rig`` with another camera, another encoder model, another address of its implant, or another patient.
+
+    The patient's name is only noted, for recordings.
+    """
     config = rig.config
     if source is not None:
         config = config.model_copy(update={"camera": config.camera.model_copy(update={"source": source})})
     if task is not None:
         config = config.model_copy(update={"encoder": config.encoder.model_copy(update={"model": task})})
+    if world is not None:
+        config = config.model_copy(update={"world": world})
     address = {"host": host or rig.link.host, "port": port or rig.link.port}
     return replace(rig, config=config, link=rig.link.model_copy(update=address))
 
@@ -98,10 +108,11 @@ def run_rig(
     seconds: float | None = None,
     record: Path | None = None,
     on_frame: Callable[[Passage | None, RunSummary], bool] | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> RunSummary:
     """Run a rig against the implant at its link's address, with its taps open, recording them to ``record`` if given.
 
-    Errors are ``ProsthesisError``.
+    ``say`` gets every event as one sentence. Errors are ``ProsthesisError``.
     """
     clock = MonotonicClock()
     context: Context = zmq.Context.instance()
@@ -117,7 +128,41 @@ def run_rig(
         if record is not None:
             worlds = f"tcp://{rig.link.host}:{rig.link.port + WORLD_TAPS}"
             stack.callback(Recorder(record, [ours, worlds], identity(rig)).stop)
-        return run(device.source, device.check, device.pipeline, device.session, clock, tap.publish, seconds, on_frame)
+
+        def publish(topic: str, message: Message) -> None:
+            tap.publish(topic, message)
+            if isinstance(message, Event):
+                say(message.text)
+
+        return run(device.source, device.check, device.pipeline, device.session, clock, publish, seconds, on_frame)
+
+
+def calibrate_rig(
+    rig_name: str,
+    electrodes: Iterable[int] | None = None,
+    keyboard: bool = False,
+    recovery_s: float = 0.0,
+    host: str | None = None,
+    port: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, of: None,
+) -> Calibration:
+    """Measure the patient of the implant at the rig's link, in real time; answers come from its keypad's socket.
+
+    ``keyboard`` asks the person at this terminal instead. Errors are ``ProsthesisError``.
+    """
+    rig = with_choices(load_rig(rig_name, uncalibrated=True), host=host, port=port)
+    clock = MonotonicClock()
+    with ExitStack() as stack:
+        link, credentials = open_link(rig)
+        stack.callback(link.close)
+        session, _ = open_session(rig, link, credentials, clock)
+        session.open()
+        stack.callback(session.stop)
+        person: Participant = KeyboardParticipant()
+        if not keyboard:
+            person = remote = RemoteParticipant(rig.link.host, rig.link.port, load_keys("device"))
+            stack.callback(remote.close)
+        return calibrate(rig, session, person, clock, Plan(recovery_s=recovery_s), electrodes, progress=progress)
 
 
 def identity(rig: Rig) -> dict[str, str]:

@@ -29,6 +29,7 @@ from prosthesis.links.keys import Keys, key_folder, load_keys, make_keys
 from prosthesis.links.zmq import WORLD_TAPS, curve_client, heartbeats
 from prosthesis.messages import U8, Frame, HopTimes, ImplantState, Message
 from prosthesis.pipeline import Passage
+from prosthesis.results import Figure, Recipe
 from prosthesis.runtime import RunSummary, Watch
 from prosthesis.schemas import decode
 from prosthesis.taps import Context, listen
@@ -39,6 +40,7 @@ WARM_UP = 60
 # turns a second, each of the pipeline and of the floor
 RATE_HZ = 60.0
 FLOOR_PORT = 8
+REFERENCE_RIGS = ("argus60", "utah96", "icvp400", "nhp1024")
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +297,32 @@ def _result(
         path.p50_ms / floors["both"].p50_ms,
         rate,
     )
+
+
+def reference_figures() -> list[Figure]:
+    """Return the quotable figures of the four reference rigs."""
+    figures = []
+    for rig_name in REFERENCE_RIGS:
+        result = bench(rig_name)
+        n, path, floor = result.electrodes, result.capture_to_percept, result.floor["both"]
+        kind = f"p95 and p99 of {result.frames} frames"
+        figures += [
+            Figure(f"{n} electrodes: capture to percept, p50", path.p50_ms, "ms", path.p95_ms, path.p99_ms, kind),
+            Figure(f"{n} electrodes: floor, p50", floor.p50_ms, "ms", floor.p95_ms, floor.p99_ms, kind),
+            Figure(f"{n} electrodes: above the floor at p50", result.overhead_p50_ms, "ms"),
+            Figure(f"{n} electrodes: above the floor at p99", result.overhead_p99_ms, "ms"),
+            Figure(f"{n} electrodes: ratio to the floor at p50", result.ratio_p50, ""),
+            Figure(f"{n} electrodes: percepts a second, flat out", result.frames_per_s, "/s"),
+        ]
+    return figures
+
+
+RECIPE = Recipe(
+    "The pipeline's own cost",
+    "Capture to percept of the reference rigs, camera and world in two processes on one machine, beside the floor "
+    "measured in turn with it: the engine's bare inference and one bare ZeroMQ CURVE hop of the same bytes.",
+    reference_figures,
+)
 
 
 def table(result: BenchResult) -> str:

@@ -91,7 +91,8 @@ def _limits(rig: Rig) -> Iterator[str]:
     for cap in sorted(limits.caps, key=lambda cap: cap.tier == "advisory"):
         if cap.rule == "calibrated maximum":
             continue
-        ceiling = np.minimum(cap.current_ua[limits.enabled], cap.charge_nc[limits.enabled] * 1e3 / width_us)
+        current_ua = np.broadcast_to(cap.current_ua, limits.enabled.shape)[limits.enabled]
+        ceiling = np.minimum(current_ua, cap.charge_nc * 1e3 / width_us)
         over = int(np.count_nonzero(maximum > ceiling))
         yield _line(cap.tier, _limit_text(cap, float(ceiling.min()), over, len(maximum)))
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from prosthesis.errors import ConfigError
+if TYPE_CHECKING:
+    from prosthesis.pipeline import Passage
+    from prosthesis.runtime import RunSummary
 
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Handler: TypeAlias = Callable[[argparse.Namespace], "int | None"]
@@ -71,6 +74,10 @@ def _add_calibrate(verbs: Verbs) -> None:
     p.add_argument("rig", metavar="RIG", help="a shipped rig's name, or the path of a YAML file")
     p.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: NAME-calibration.yaml)")
     p.add_argument("--electrodes", type=_electrodes, metavar="LIST", help="only these, e.g. 0-9,12 (default: all)")
+    p.add_argument(
+        "--rest", type=float, default=0.0, metavar="S", help="least rest of an electrode between its trials (default 0)"
+    )
+    p.add_argument("--link", type=_address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
     p.add_argument("--participant", choices=("link", "keyboard"), default="link", help="who answers (default: link)")
 
 
@@ -80,45 +87,57 @@ def _run(arguments: argparse.Namespace) -> int:
 
     host, port = arguments.link or (None, None)
     rig = with_choices(load_rig(arguments.rig), arguments.source, arguments.task, host, port)
-    summary = run_rig(rig, arguments.seconds, arguments.record)
+    live = sys.stderr.isatty() and not arguments.headless
+    summary = run_rig(rig, arguments.seconds, arguments.record, _status_line() if live else None, _say)
     print(
         f"{summary.frames} frames, {summary.sent} sent, {summary.unsent} not taken by the link, {summary.dropped} "
         f"dropped, {summary.faulty} faulty; {summary.sessions} session(s)"
     )
-    return 0
+    return 0 if summary.sent else 1
+
+
+def _status_line() -> Callable[[Passage | None, RunSummary], bool]:
+    """Return a function that keeps one line of the terminal up to date, four times a second."""
+    shown = 0.0
+
+    def show(passage: Passage | None, summary: RunSummary) -> bool:
+        nonlocal shown
+        now = time.monotonic()
+        if passage is not None and now - shown > 0.25:
+            shown = now
+            driven = int((passage.allowed.amplitude_ua > 0).sum())
+            counts = f"{summary.sent} sent, {summary.dropped} dropped"
+            sys.stderr.write(f"\rframe {passage.frame.seq}: {driven} electrodes driven, {counts}  ")
+        return True
+
+    return show
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
-    from prosthesis.assembly import open_link, open_session
-    from prosthesis.calibrate import Plan, calibrate
+    from prosthesis.assembly import calibrate_rig
     from prosthesis.calibration import save_calibration
-    from prosthesis.config import load_rig
-    from prosthesis.links.keys import load_keys
-    from prosthesis.participant import KeyboardParticipant, Participant, RemoteParticipant
-    from prosthesis.timing import MonotonicClock
 
-    rig, clock = load_rig(arguments.rig, uncalibrated=True), MonotonicClock()
-    out = arguments.out or Path(f"{rig.config.name}-calibration.yaml")
-    if arguments.electrodes and arguments.electrodes[-1] >= rig.electrodes:
-        raise ConfigError(f"--electrodes: rig '{rig.config.name}' has electrodes 0 to {rig.electrodes - 1}")
-    link, credentials = open_link(rig)
-    try:
-        session, _ = open_session(rig, link, credentials, clock)
-        session.open()
-        person: Participant = KeyboardParticipant()
-        if arguments.participant == "link":
-            person = RemoteParticipant(rig.link.host, rig.link.port, load_keys("device"))
-        found = calibrate(rig, session, person, clock, Plan(), arguments.electrodes, progress=_progress)
-    finally:
-        link.close()
-    save_calibration(found, out)
-    print(f"{sum(found.enabled)} of {found.electrodes} electrodes evoke phosphenes; wrote {out}")
+    def progress(done: int, of: int) -> None:
+        _say(f"{done} of {of} electrodes measured")
+
+    out = arguments.out or Path(f"{Path(arguments.rig).stem}-calibration.yaml")
+    host, port = arguments.link or (None, None)
+    calibration = calibrate_rig(
+        arguments.rig,
+        arguments.electrodes,
+        keyboard=arguments.participant == "keyboard",
+        recovery_s=arguments.rest,
+        host=host,
+        port=port,
+        progress=progress,
+    )
+    save_calibration(calibration, out)
+    print(f"{sum(calibration.enabled)} of {calibration.electrodes} electrodes evoke phosphenes; wrote {out}")
     return 0
-
-
-def _progress(done: int, of: int) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r{done} of {of} electrodes measured ")
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -141,17 +160,13 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from prosthesis.bench import bench
+    from prosthesis.bench import bench, table
 
     result = bench(arguments.rig, seconds=arguments.seconds)
     if arguments.json:
         print(json.dumps(asdict(result), indent=2))
         return 0
-    print(f"{result.rig}, {result.electrodes} electrodes, {result.frames} frames, {result.machine}")
-    print(f"{'ms':20} {'p50':>8} {'p95':>8} {'p99':>8}")
-    for name, p in (*result.hops.items(), ("capture to percept", result.capture_to_percept)):
-        print(f"{name:20} {p.p50_ms:8.2f} {p.p95_ms:8.2f} {p.p99_ms:8.2f}")
-    print(f"{result.frames_per_s:.1f} frames/s; {result.overhead_p50_ms:.2f} ms above the floor of this machine")
+    print(table(result))
     return 0
 
 

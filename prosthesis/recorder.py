@@ -7,6 +7,7 @@ clock's time. Topics bear a leading slash in the file, as is the custom there.
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import threading
@@ -80,14 +81,15 @@ class Recorder:
             with self._file, listen(self._endpoints, TOPICS, context) as listener:
                 self._record(listener)
                 self._writer.finish()
-        except (OSError, ProsthesisError) as error:
-            self._fault = str(error)
+        except Exception as error:  # nobody sees a thread die: ``stop`` tells
+            self._fault = str(error) or type(error).__name__
         finally:
             context.term()
 
     def _record(self, listener: Listener) -> None:
-        closed_s = time.monotonic()
+        closed_s, end_s = time.monotonic(), math.inf
         while True:
+            stopping = self._stopping.is_set()
             heard = listener.receive(QUIET_S)
             now_s = time.monotonic()
             if heard:
@@ -95,10 +97,10 @@ class Recorder:
             if now_s - closed_s >= CHUNK_S:
                 self._writer.flush()
                 closed_s = now_s
-            if not self._stopping.is_set():
-                last_s = now_s + DRAIN_S
-            elif not heard or now_s >= last_s:
-                return
+            if stopping:
+                end_s = min(end_s, now_s + DRAIN_S)
+                if not heard or now_s >= end_s:
+                    return
 
     def _write(self, topic: str, data: bytes) -> None:
         seq, t_ns = stamp(topic, data)

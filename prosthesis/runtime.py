@@ -160,9 +160,10 @@ def run(
                 tell("warning", getattr(source, "fault", None) or "no frame from the camera")
                 continue
             summary.frames += 1
-            summary.dropped += max(0, frame.seq - last_seq - 1) if last_seq else 0
-            last_seq = frame.seq
+            gap, last_seq = frame.seq - last_seq - 1, frame.seq
             passage = _carry(frame, check, pipeline, tell, summary) if watch.connected else None
+            if summary.sent > 1:
+                summary.dropped += gap
             if passage:
                 _publish(passage, publish)
             if on_frame and not on_frame(passage, summary):

@@ -7,6 +7,7 @@ simulator's guard, informed by the literature named in ``hardware_configs``; not
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,18 +25,18 @@ NEWS = 1 + 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """One limit on a single electrode's pulse: ``current_ua`` and ``charge_nc`` f64[n], infinite where it is not one.
+    """One limit on a single electrode's pulse: either ``current_ua`` or ``charge_nc`` is finite, a number or f64[n].
 
-    ``limit`` and ``unit`` are the rule's own, ``per_nc`` f64[n] turns charge into that unit (0: a rule on current).
+    ``limit`` and ``unit`` are the rule's own; ``per_nc`` turns charge into that unit, and is 0 for a rule on current.
     """
 
     rule: str
     tier: str
     limit: float
     unit: str
-    current_ua: F64
-    charge_nc: F64
-    per_nc: F64
+    current_ua: float | F64
+    charge_nc: float
+    per_nc: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,6 @@ def guard_limits(rig: Rig) -> GuardLimits:
     caps += [
         c for tier in (rig.array.limits.advisory, rig.stimulator.limits.advisory) for c in _caps(rig, tier, "advisory")
     ]
-    n = rig.electrodes
     maximum = rig.calibration.column("max_ua")
     compliance_ua = COMPLIANCE_MARGIN * 1e3 * rig.stimulator.compliance_v / rig.calibration.column("impedance_kohm")
     caps.append(_current_cap("calibrated maximum", "hard", float(maximum.max()), maximum))
@@ -80,33 +80,33 @@ def guard_limits(rig: Rig) -> GuardLimits:
         min([period_hz, rig.stimulator.rate_hz[1]] + [t.rate_hz.value for t in hard if t.rate_hz]),
         rig.config.modulator.raster_groups,
         min([np.inf] + [t.slot_current_ua.value for t in hard if t.slot_current_ua]),
-        int(min([n] + [t.simultaneous.value for t in hard if t.simultaneous])),
+        int(min([rig.electrodes] + [t.simultaneous.value for t in hard if t.simultaneous])),
         min([np.inf] + [t.average_charge_nc_per_s.value for t in hard if t.average_charge_nc_per_s]),
     )
 
 
-def _current_cap(rule: str, tier: str, limit: float, current_ua: F64) -> Cap:
-    n = len(current_ua)
-    return Cap(rule, tier, limit, "uA", current_ua, np.full(n, np.inf), np.zeros(n))
+def _current_cap(rule: str, tier: str, limit: float, current_ua: float | F64) -> Cap:
+    return Cap(rule, tier, limit, "uA", current_ua, math.inf, 0.0)
+
+
+def _charge_cap(rule: str, tier: str, limit: float, unit: str, per_nc: float) -> Cap:
+    return Cap(rule, tier, limit, unit, math.inf, limit / per_nc, per_nc)
 
 
 def _caps(rig: Rig, tier: Tier, name: str) -> list[Cap]:
-    n, area_cm2 = rig.electrodes, rig.array.contact.area_um2 * 1e-8
+    area_cm2 = rig.array.contact.area_um2 * 1e-8
     caps = []
     if tier.amplitude_ua:
-        caps.append(_current_cap("amplitude", name, tier.amplitude_ua.value, np.full(n, tier.amplitude_ua.value)))
-    charges = []
+        caps.append(_current_cap("amplitude", name, tier.amplitude_ua.value, tier.amplitude_ua.value))
     if tier.charge_per_phase_nc:
-        charges.append(("charge per phase", tier.charge_per_phase_nc.value, "nC", 1.0))
+        caps.append(_charge_cap("charge per phase", name, tier.charge_per_phase_nc.value, "nC", 1.0))
     if tier.charge_density_uc_per_cm2:
-        charges.append(("charge density", tier.charge_density_uc_per_cm2.value, "uC/cm2", 1e-3 / area_cm2))
-    for rule, limit, unit, per_nc in charges:
-        caps.append(Cap(rule, name, limit, unit, np.full(n, np.inf), np.full(n, limit / per_nc), np.full(n, per_nc)))
+        density = tier.charge_density_uc_per_cm2.value
+        caps.append(_charge_cap("charge density", name, density, "uC/cm2", 1e-3 / area_cm2))
     # Shannon 1992, log D = k - log Q; microelectrodes do not follow it (Cogan 2016)
     if tier.shannon_k and rig.array.contact.scale == "macro":
-        charge_nc = 1e3 * np.sqrt(10**tier.shannon_k.value * area_cm2)
-        infinite = np.full(n, np.inf)
-        caps.append(Cap("Shannon", name, charge_nc, "nC", infinite, np.full(n, charge_nc), np.ones(n)))
+        charge_nc = 1e3 * math.sqrt(10**tier.shannon_k.value * area_cm2)
+        caps.append(_charge_cap("Shannon", name, charge_nc, "nC", 1.0))
     return caps
 
 
@@ -117,8 +117,11 @@ class Guard:
         self._limits = limits
         hard = [cap for cap in limits.caps if cap.tier == "hard"]
         n = len(limits.enabled)
-        self._current_ua = np.minimum.reduce([cap.current_ua for cap in hard] or [np.full(n, np.inf)])
-        self._charge_nc = np.minimum.reduce([cap.charge_nc for cap in hard] or [np.full(n, np.inf)])
+        self._disabled = np.flatnonzero(~limits.enabled)
+        self._current_ua = np.full(n, math.inf)
+        for cap in hard:
+            np.minimum(self._current_ua, cap.current_ua, out=self._current_ua)
+        self._charge_nc = min((cap.charge_nc for cap in hard), default=math.inf)
 
     def initial(self) -> GuardState:
         """Return the state at the start of a session."""
@@ -135,65 +138,69 @@ class Guard:
         self, wanted: StimulationPattern, state: GuardState, dt_s: float
     ) -> tuple[StimulationPattern, tuple[Intervention, ...], GuardState]:
         found: list[Intervention] = []
-        usable = self._usable(wanted, found)
-        width = np.where(usable, wanted.pulse_width_us, 1.0).astype(np.float64)
-        amplitude = np.where(usable, wanted.amplitude_ua, 0.0).astype(np.float64)
-        rate = np.where(usable, wanted.rate_hz, 0.0).astype(np.float64)
-        self._report_caps(amplitude, width, found)
-        allowed = np.minimum(np.minimum(amplitude, self._current_ua), self._charge_nc * 1e3 / width)
+        amplitude, width, rate, slot = self._usable(wanted, found)
+        self._report_caps(amplitude, amplitude * width * 1e-3, found)
+        allowed = np.minimum(amplitude, self._current_ua)
+        np.minimum(allowed, self._charge_nc * 1e3 / width, out=allowed)
         rate = self._limit_rate(rate, found)
         allowed = self._limit_average(allowed, state, found)
-        allowed = self._limit_slots(self._round_down(allowed, amplitude), wanted.slot, found)
         allowed = self._round_down(allowed, amplitude)
+        allowed = self._limit_slots(allowed, slot, found)
         pattern = replace(
             wanted,
             amplitude_ua=readonly(allowed, np.float32),
             rate_hz=readonly(rate, np.float32),
-            pulse_width_us=readonly(np.where(usable, wanted.pulse_width_us, 0.0), np.float32),
+            pulse_width_us=readonly(width, np.float32),
         )
         return pattern, tuple(found), self._charge(state, allowed, width, rate, dt_s)
 
-    def _usable(self, p: StimulationPattern, found: list[Intervention]) -> Mask:
-        total = p.amplitude_ua + p.pulse_width_us + p.rate_hz
-        finite: Mask = np.isfinite(total)
+    def _usable(self, p: StimulationPattern, found: list[Intervention]) -> tuple[F64, F64, F64, U8]:
+        """Return amplitude, width, rate and slot with all that is no pulse, or may not be one, at zero amplitude."""
+        finite: Mask = np.isfinite(p.amplitude_ua + p.pulse_width_us + p.rate_hz)
         positive = (p.amplitude_ua >= 0) & (p.pulse_width_us > 0) & (p.rate_hz >= 0) & (p.slot < self._limits.slots)
-        off = finite & positive & ~self._limits.enabled & (p.amplitude_ua > 0)
-        for rule, bad in (("not finite", ~finite), ("not a pulse", finite & ~positive), ("disabled electrode", off)):
-            if bad.any():
-                found.append(Intervention(rule, "hard", int(bad.sum()), float("nan"), 0.0, ""))
-        return finite & positive & self._limits.enabled
+        off = self._disabled[p.amplitude_ua[self._disabled] > 0]
+        good = finite & positive
+        amplitude = p.amplitude_ua.astype(np.float64)
+        amplitude[self._disabled] = 0.0
+        width, rate, slot = p.pulse_width_us.astype(np.float64), p.rate_hz.astype(np.float64), p.slot
+        if good.all() and not len(off):
+            return amplitude, width, rate, slot
+        counts = (("not finite", (~finite).sum()), ("not a pulse", (finite & ~positive).sum()))
+        for rule, count in (*counts, ("disabled electrode", len(off))):
+            if count:
+                found.append(Intervention(rule, "hard", int(count), float("nan"), 0.0, ""))
+        amplitude[~good], width[~good], rate[~good] = 0.0, 1.0, 0.0
+        return amplitude, width, rate, np.where(good, slot, 0).astype(np.uint8)
 
-    def _report_caps(self, amplitude: F64, width: F64, found: list[Intervention]) -> None:
-        charge = amplitude * width * 1e-3
+    def _report_caps(self, amplitude: F64, charge: F64, found: list[Intervention]) -> None:
         for cap in self._limits.caps:
-            on_current = not cap.per_nc.any()
+            asked, most = (charge, cap.charge_nc) if cap.per_nc else (amplitude, cap.current_ua)
             # float32 may round a value at its limit up by 1e-7: that is clamped below, but is no news
-            over = amplitude > cap.current_ua * NEWS if on_current else charge > cap.charge_nc * NEWS
+            over = asked > most * NEWS
             count = int(np.count_nonzero(over))
             if count:
-                worst = amplitude[over].max() if on_current else (charge * cap.per_nc)[over].max()
-                found.append(Intervention(cap.rule, cap.tier, count, float(worst), cap.limit, cap.unit))
+                worst = float(asked[over].max()) * (cap.per_nc or 1.0)
+                found.append(Intervention(cap.rule, cap.tier, count, worst, cap.limit, cap.unit))
 
     def _limit_rate(self, rate: F64, found: list[Intervention]) -> F64:
         limit = self._limits.max_rate_hz
-        over = rate > limit
-        if over.any():
-            found.append(Intervention("rate", "hard", int(over.sum()), float(rate.max()), limit, "Hz"))
+        if rate.max() <= limit:
+            return rate
+        count = int(np.count_nonzero(rate > limit))
+        found.append(Intervention("rate", "hard", count, float(rate.max()), limit, "Hz"))
         return np.minimum(rate, limit)
 
     def _limit_average(self, amplitude: F64, state: GuardState, found: list[Intervention]) -> F64:
         limit = self._limits.average_nc_per_s
-        spent = (state.average_nc_per_s > limit) & (amplitude > 0)
-        if not spent.any():
+        if state.average_nc_per_s.max() <= limit:
             return amplitude
+        spent = (state.average_nc_per_s > limit) & (amplitude > 0)
         worst = float(state.average_nc_per_s.max())
         found.append(Intervention("average charge", "hard", int(spent.sum()), worst, limit, "nC/s"))
         return np.where(spent, 0.0, amplitude)
 
     def _limit_slots(self, amplitude: F64, slot: U8, found: list[Intervention]) -> F64:
         limits = self._limits
-        # electrodes silenced above may carry any slot number
-        slot = np.where(slot < limits.slots, slot, 0)
         counts = np.bincount(slot, amplitude > 0, limits.slots)
         if counts.max() > limits.simultaneous:
             worst, over = float(counts.max()), int(np.maximum(counts - limits.simultaneous, 0).sum())
@@ -203,22 +210,25 @@ class Guard:
         if totals.max() > limits.slot_current_ua * NEWS:
             scale = np.minimum(1.0, limits.slot_current_ua / np.maximum(totals, 1e-12))[slot]
             changed = int(np.count_nonzero((scale < 1) & (amplitude > 0)))
-            found.append(
-                Intervention("slot current", "hard", changed, float(totals.max()), limits.slot_current_ua, "uA")
-            )
-            amplitude = amplitude * scale
+            worst, limit = float(totals.max()), limits.slot_current_ua
+            found.append(Intervention("slot current", "hard", changed, worst, limit, "uA"))
+            amplitude = self._round_down(amplitude * scale, amplitude)
         return amplitude
 
     def _round_down(self, amplitude: F64, wanted: F64) -> F64:
         # 1e-3 LSB forgives float32's rounding of a whole number of LSBs; the minimum keeps it from ever raising
-        steps = np.floor(amplitude / self._limits.lsb_ua + 1e-3)
-        return np.minimum(steps * self._limits.lsb_ua, wanted)
+        steps = np.floor(amplitude * (1 / self._limits.lsb_ua) + 1e-3)
+        steps *= self._limits.lsb_ua
+        return np.minimum(steps, wanted)
 
     def _charge(self, state: GuardState, amplitude: F64, width: F64, rate: F64, dt_s: float) -> GuardState:
-        flow = amplitude * width * rate * 1e-3
-        keep = float(np.exp(-max(dt_s, 0.0) / BUCKET_S))
-        average = state.average_nc_per_s * keep + flow * (1 - keep)
-        return GuardState(average, state.session_uc + float(flow.sum()) * max(dt_s, 0.0) * 1e-3)
+        dt_s = max(dt_s, 0.0)
+        flow = amplitude * width * rate
+        flow *= 1e-3
+        keep = math.exp(-dt_s / BUCKET_S)
+        average = state.average_nc_per_s * keep
+        average += flow * (1 - keep)
+        return GuardState(average, state.session_uc + float(flow.sum()) * dt_s * 1e-3)
 
 
 def _keep_strongest(amplitude: F64, slot: npt.NDArray[np.integer], most: int) -> F64:

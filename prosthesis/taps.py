@@ -62,7 +62,7 @@ class Tap:
         self._wake.set()
 
     def close(self) -> None:
-        """Send what is queued and free the endpoint; waits a second at most. Closing twice is fine."""
+        """Send what is queued and release the socket; waits a second at most. Closing twice is fine."""
         self._closed = True
         self._wake.set()
         self._thread.join(CLOSE_S)
@@ -110,12 +110,13 @@ class Listener:
 
     def __init__(self, endpoints: Iterable[str], topics: Iterable[str], context: Context, timeout_s: float) -> None:
         self._timeout_s = timeout_s
+        prefixes = [check_topic(topic).encode() for topic in topics]
         self._socket = context.socket(zmq.SUB)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.RECONNECT_IVL, 20)
         self._socket.setsockopt(zmq.RECONNECT_IVL_MAX, 100)
-        for topic in topics:
-            self._socket.setsockopt(zmq.SUBSCRIBE, check_topic(topic).encode())
+        for prefix in prefixes:
+            self._socket.setsockopt(zmq.SUBSCRIBE, prefix)
         for endpoint in endpoints:
             self._socket.connect(endpoint)
 

@@ -18,12 +18,14 @@ def register(verbs: Verbs) -> None:
     p.add_argument("--seconds", type=float, default=6.0, metavar="N", help="how long (default 6)")
     p.add_argument("--source", metavar="URI", help="camera to use instead of the rig's: 0, file://movie.mp4")
     p.add_argument("--task", metavar="NAME", help="encoder to use instead of the rig's, e.g. edges-32")
+    p.add_argument("--world", metavar="NAME", help="another patient than the rig's, e.g. human_v1_habituating")
     p.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default runs)")
     p = add_verb(verbs, "sim", _sim, "be a simulated patient with an implant", "prosthesis sim utah96")
     p.add_argument("rig", metavar="RIG", help=RIG)
     p.add_argument("--host", metavar="HOST", help="address to listen at, instead of the rig's link")
     p.add_argument("--port", type=int, metavar="PORT", help="first of six ports, instead of the rig's link")
     p.add_argument("--seed", type=int, default=0, metavar="N", help="which patient of this world (default 0)")
+    p.add_argument("--world", metavar="NAME", help="another patient than the rig's, e.g. human_v1_habituating")
     p.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
     p.add_argument("--slow-ms", type=float, default=0.0, metavar="MS", help="slow the world down by MS a frame")
     p = add_verb(
@@ -50,6 +52,7 @@ def _sim(arguments: argparse.Namespace) -> int:
         host=arguments.host,
         port=arguments.port,
         seed=arguments.seed,
+        world=arguments.world,
         seconds=arguments.seconds,
         slow_s=arguments.slow_ms / 1000,
         say=_say,
@@ -58,9 +61,10 @@ def _sim(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from prosthesis_sim.demo import demo
+    from prosthesis_sim.demo import Choices, demo
 
-    folder = demo(arguments.rig, arguments.seconds, arguments.source, arguments.task, arguments.out, _say)
+    choices = Choices(arguments.source, arguments.task, arguments.world)
+    folder = demo(arguments.rig, arguments.seconds, choices, arguments.out, _say)
     _say(f"open {folder / 'report.html'}")
     return 0
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from prosthesis.assembly import run_rig, with_choices
@@ -25,18 +26,27 @@ Say = Callable[[str], None]
 START_S = 30.0
 
 
-def demo(rig_name: str, seconds: float, source: str | None, task: str | None, out: Path, say: Say) -> Path:
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What to use instead of the rig's own camera, encoder model and patient."""
+
+    source: str | None = None
+    task: str | None = None
+    world: str | None = None
+
+
+def demo(rig_name: str, seconds: float, choices: Choices, out: Path, say: Say) -> Path:
     """Run the rig for ``seconds`` against a simulated patient; return the folder with film, report and recording.
 
     Raises ``ProsthesisError`` with one line when a part cannot work.
     """
     make_keys(key_folder())
     port = free_port()
-    rig = with_choices(load_rig(rig_name), source, task, port=port)
+    rig = with_choices(load_rig(rig_name), choices.source, choices.task, port=port, world=choices.world)
     folder = out / datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "run.mcap"
-    with _world(rig_name, port) as world:
+    with _world(rig_name, port, choices.world) as world:
         summary = run_rig(rig, record=log, on_frame=_Progress(seconds, world, say))
     if not summary.sent:
         raise LinkError(f"the simulated patient did not take part ({'; '.join(summary.events) or 'no reason given'})")
@@ -55,10 +65,10 @@ def report(log: Path, folder: Path, rig_name: str | None, say: Say) -> None:
 
 
 @contextmanager
-def _world(rig_name: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def _world(rig_name: str, port: int, world: str | None) -> Iterator[subprocess.Popen[bytes]]:
     """Run ``prosthesis sim`` beside us, and end it with us."""
     command = [sys.executable, "-m", "prosthesis", "sim", rig_name, "--port", str(port)]
-    child = subprocess.Popen(command)
+    child = subprocess.Popen(command + (["--world", world] if world else []))
     try:
         yield child
     finally:

@@ -149,14 +149,9 @@ class Stage:
         panel, (left, top, width, height) = _fitted(frame.rgb, frame.rgb.shape[1] / frame.rgb.shape[0])
         if self._view is not None:
             x0, y0, x1, y1 = self._view.crop
-            corners = (
-                (round(left + x0 * width), round(top + y0 * height)),
-                (
-                    round(left + x1 * width) - 1,
-                    round(top + y1 * height) - 1,
-                ),
-            )
-            cv2.rectangle(panel, *corners, AMBER, 1, cv2.LINE_AA)
+            first = (round(left + x0 * width), round(top + y0 * height))
+            last = (round(left + x1 * width) - 1, round(top + y1 * height) - 1)
+            cv2.rectangle(panel, first, last, AMBER, 1, cv2.LINE_AA)
         note = "x".join(f"{angle:g}" for angle in self._rig.config.camera.field_deg) + " deg" if self._rig else ""
         return panel, note
 

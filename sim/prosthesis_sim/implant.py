@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from prosthesis.config import Rig
 from prosthesis.messages import (
@@ -55,6 +54,7 @@ class Implant:
         self._accepted = self._uplinks = self.skipped = 0
         self._seq = self.capture_ns = 0
         self._charge_fc = np.zeros(rig.electrodes, np.int64)
+        self._codes = np.zeros(rig.electrodes, np.uint16)
         self.adopt(0, None)
 
     # the session
@@ -85,7 +85,10 @@ class Implant:
             # electrodes of slot k first pulse k slots into the sweep
             sweep = configuration.slot * (configuration.slot_us * 1e-9) * configuration.rate_mhz
             self._phase = 1.0 - sweep
-            self._expires_ns = np.zeros(self.electrodes, np.int64)
+            tiles = -(-self.electrodes // configuration.tile_electrodes)
+            self._codes = np.zeros(tiles * configuration.tile_electrodes, np.uint16)
+            self._expires_ns = [0] * tiles
+            self._shown_width_us = readonly(configuration.pulse_width_us, np.float32)
         return refusal
 
     def arm(self) -> Refusal:
@@ -173,26 +176,26 @@ class Implant:
             self._refused[Refusal.NOT_ARMED] += len(tiles)
             return False
         for (header, _), values in zip(tiles, codes, strict=True):
-            self._set_tile(header, values, configuration)
-        self._refusal = refuse_electrodes(self._asked_na, configuration, self._limits)
-        self._amplitude_na = np.where(self._refusal == 0, self._asked_na, 0)
+            start = header.tile * configuration.tile_electrodes
+            self._codes[start : start + configuration.tile_electrodes] = values
+            self._expires_ns[header.tile] = self._captured_ns(header) + header.ttl_ms * NS_PER_MS
+        self._apply(configuration)
         self._accepted += len(tiles)
-        newest = max(tiles, key=lambda tile: tile[0].seq)[0]
+        newest = max((header for header, _ in tiles), key=lambda header: header.seq)
         self._seq, self.capture_ns = newest.seq, newest.t_ns
         if self.state is not ImplantState.STIMULATING:
             self._become(ImplantState.STIMULATING, "fresh frames")
         return True
 
-    def _set_tile(self, header: Header, codes: npt.NDArray[np.uint16], configuration: Configuration) -> None:
-        start = header.tile * configuration.tile_electrodes
-        stop = min(start + configuration.tile_electrodes, self.electrodes)
-        value = codes[: stop - start].astype(np.int64) * configuration.lsb
-        if configuration.modulated is Modulated.AMPLITUDE:
-            self._asked_na[start:stop] = value
-        else:
-            self._rate_mhz[start:stop] = np.minimum(value, configuration.rate_mhz[start:stop])
-            self._asked_na[start:stop] = np.where(value > 0, configuration.amplitude_na[start:stop], 0)
-        self._expires_ns[start:stop] = self._captured_ns(header) + header.ttl_ms * NS_PER_MS
+    def _apply(self, configuration: Configuration) -> None:
+        """Turn the codes in force into what each electrode is driven with."""
+        value = self._codes[: self.electrodes].astype(np.int64) * configuration.lsb
+        if configuration.modulated is Modulated.RATE:
+            self._rate_mhz = np.minimum(value, configuration.rate_mhz)
+            value = np.where(value > 0, configuration.amplitude_na, 0).astype(np.int64)
+        self._refusal = refuse_electrodes(value, configuration, self._limits)
+        self._amplitude_na = np.where(self._refusal == 0, value, 0) if self._refusal.any() else value
+        self._amplitude_ua = readonly(self._amplitude_na * 1e-3, np.float32)
 
     # time
 
@@ -214,7 +217,7 @@ class Implant:
     def _next_deadline_ns(self) -> int:
         deadlines = [self._last_valid_ns + SAFE_AFTER_MS * NS_PER_MS]
         if self.state is ImplantState.STIMULATING:
-            deadlines.append(int(self._expires_ns[self._expires_ns > self._t_ns].min(initial=deadlines[0])))
+            deadlines += self._expires_ns
         return min((t for t in deadlines if t > self._t_ns), default=1 << 62)
 
     def _deliver(self, until_ns: int) -> Delivered:
@@ -229,34 +232,44 @@ class Implant:
         # 1e-9 of a pulse forgives the sum's own rounding, so that 10 ms at 300 Hz is three pulses
         whole = np.floor(self._phase + 1e-9)
         self._phase -= whole
-        pulses = np.where(self._amplitude_na > 0, whole, 0).astype(np.int64)
+        pulses = (whole * (self._amplitude_na > 0)).astype(np.int64)
         self._charge_fc += pulses * self._amplitude_na * self._width_us
         return Delivered(
             self._seq,
             self.capture_ns,
             t0_ns,
             dt_ns,
-            readonly(self._amplitude_na * 1e-3, np.float32),
-            readonly(self._width_us, np.float32),
+            self._amplitude_ua,
+            self._shown_width_us,
             readonly(pulses, np.int32),
             configuration.slot,
         )
 
     def _watch(self) -> None:
-        if self.state is ImplantState.STIMULATING:
-            expired = self._expires_ns <= self._t_ns
-            self._asked_na[expired] = 0
-            self._amplitude_na[expired] = 0
-            if expired.all():
-                self._become(ImplantState.HOLD, "no fresh frame within its time to live")
+        if self.state is ImplantState.STIMULATING and min(self._expires_ns) <= self._t_ns:
+            self._expire()
         if self._t_ns - self._last_valid_ns >= SAFE_AFTER_MS * NS_PER_MS:
             self._ready = 0
             if self.state in (ImplantState.ARMED, ImplantState.STIMULATING, ImplantState.HOLD):
                 self._silence()
                 self._become(ImplantState.SAFE, f"no valid frame for {SAFE_AFTER_MS} ms")
 
+    def _expire(self) -> None:
+        """Silence the tiles whose time to live is over; HOLD when no other is left."""
+        configuration = self._configuration
+        if configuration is None:
+            return
+        size = configuration.tile_electrodes
+        expired = [tile for tile, expires_ns in enumerate(self._expires_ns) if expires_ns <= self._t_ns]
+        for tile in expired:
+            self._codes[tile * size : (tile + 1) * size] = 0
+        self._apply(configuration)
+        if len(expired) == len(self._expires_ns):
+            self._become(ImplantState.HOLD, "no fresh frame within its time to live")
+
     def _silence(self) -> None:
-        self._asked_na = np.zeros(self.electrodes, np.int64)
+        self._codes = np.zeros_like(self._codes)
+        self._amplitude_ua = readonly(np.zeros(self.electrodes), np.float32)
         self._amplitude_na = np.zeros(self.electrodes, np.int64)
         self._refusal = np.zeros(self.electrodes, np.uint8)
 

@@ -85,15 +85,18 @@ def refuse_electrodes(amplitude_na: I64, configuration: Configuration, limits: I
     implant's to choose.
     """
     charge_fc = amplitude_na * configuration.pulse_width_us
+    totals_na = np.bincount(configuration.slot, amplitude_na)
+    counts = np.bincount(configuration.slot, amplitude_na > 0)
     refusal = np.zeros(len(amplitude_na), np.uint8)
-    refusal[amplitude_na > limits.compliance_na] = Refusal.COMPLIANCE
-    refusal[charge_fc > limits.density_fc] = Refusal.CHARGE_DENSITY
-    refusal[charge_fc > limits.charge_fc] = Refusal.CHARGE
-    refusal[amplitude_na > limits.amplitude_na] = Refusal.AMPLITUDE
-    slot = configuration.slot
-    total_na = np.bincount(slot, amplitude_na, 256)[slot]
-    count = np.bincount(slot, amplitude_na > 0, 256)[slot]
-    driven = (amplitude_na > 0) & (refusal == 0)
-    refusal[driven & (count > limits.slot_count)] = Refusal.SLOT_COUNT
-    refusal[driven & (total_na > limits.slot_na)] = Refusal.SLOT_CURRENT
+    over_current = amplitude_na.max() > min(limits.amplitude_na, limits.compliance_na)
+    over_charge = charge_fc.max() > min(limits.charge_fc, limits.density_fc)
+    if over_current or over_charge:
+        refusal[amplitude_na > limits.compliance_na] = Refusal.COMPLIANCE
+        refusal[charge_fc > limits.density_fc] = Refusal.CHARGE_DENSITY
+        refusal[charge_fc > limits.charge_fc] = Refusal.CHARGE
+        refusal[amplitude_na > limits.amplitude_na] = Refusal.AMPLITUDE
+    if totals_na.max() > limits.slot_na or counts.max() > limits.slot_count:
+        driven = (amplitude_na > 0) & (refusal == 0)
+        refusal[driven & (counts > limits.slot_count)[configuration.slot]] = Refusal.SLOT_COUNT
+        refusal[driven & (totals_na > limits.slot_na)[configuration.slot]] = Refusal.SLOT_CURRENT
     return refusal

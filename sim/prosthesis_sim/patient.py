@@ -74,13 +74,19 @@ class ScatterConfig(Strict):
     position_mm: NotNegative
 
 
+class FieldPart(Strict):
+    """A part of the visual field by its centre (x, y) and its full width and height."""
+
+    centre_deg: tuple[float, float]
+    extent_deg: tuple[PositiveFloat, PositiveFloat]
+
+
 class ScreenConfig(Strict):
-    """What part of the visual field a percept shows, and in how many pixels."""
+    """What a percept shows, and in how many pixels; without a ``part``, all that the array covers."""
 
     width: PositiveInt
     height: PositiveInt
-    centre_deg: tuple[float, float]
-    extent_deg: tuple[PositiveFloat, PositiveFloat]
+    part: FieldPart | None = None
 
 
 class ParticipantConfig(Strict):

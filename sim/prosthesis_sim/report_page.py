@@ -255,8 +255,6 @@ def _table(
 
 
 def _number(value: float, unit: str = "") -> str:
-    return (
-        f"{value:.3g}{unit}"
-        if math.isfinite(value) and abs(value) < 1000
-        else (f"{value:.0f}{unit}" if math.isfinite(value) else "-")
-    )
+    if not math.isfinite(value):
+        return "-"
+    return f"{value:.3g}{unit}" if abs(value) < 1000 else f"{value:.0f}{unit}"

@@ -23,6 +23,7 @@ def simulate(
     host: str | None = None,
     port: int | None = None,
     seed: int = 0,
+    world: str | None = None,
     seconds: float | None = None,
     slow_s: float = 0.0,
     say: Callable[[str], None] = lambda text: None,
@@ -34,14 +35,15 @@ def simulate(
     rig = load_rig(rig_name, uncalibrated=True)
     host, port = host or rig.link.host, port or rig.link.port
     keys = load_keys("implant")
-    patient = load_world(rig.config.world, rig.path.parent)
+    world = world or rig.config.world
+    patient = load_world(world, rig.path.parent)
     emulator = Emulator(rig, patient, keys.identity, keys.allowed_raw(), seed, time.monotonic_ns)
     emulator.world.warm_up()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     tap = Tap(f"tcp://{host}:{port + WORLD_TAPS}", context)
     try:
         server = Server(emulator, keys, host, port, tap.publish, slow_s)
-        say(f"{rig.electrodes} electrodes in world '{rig.config.world}' listen at {host}:{port}; Ctrl-C ends")
+        say(f"{rig.electrodes} electrodes in world '{world}' listen at {host}:{port}; Ctrl-C ends")
         server.run(_stopper(seconds))
     finally:
         tap.close()

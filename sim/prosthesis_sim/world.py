@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from prosthesis.messages import Delivered, Percept, readonly
 from prosthesis_sim.electrodes import ElectrodeArray
-from prosthesis_sim.patient import CurrentSpread, WorldConfig
+from prosthesis_sim.patient import CurrentSpread, FieldPart, WorldConfig
 from prosthesis_sim.phosphenes import Brightness, spread_radius_mm
-from prosthesis_sim.render import render
-from prosthesis_sim.tissue import Tissue, TissueState, step
+from prosthesis_sim.realtime import live, render
+from prosthesis_sim.tissue import Tissue, TissueState
 
 F64 = npt.NDArray[np.float64]
 # what a site does when driven to the brightest phosphene: where brightness is 0.99 of its most
@@ -55,18 +55,40 @@ class World:
 
     def _screen(self, config: WorldConfig) -> None:
         s = config.screen
-        per_deg_x, per_deg_y = s.width / s.extent_deg[0], s.height / s.extent_deg[1]
-        self._column = (self.x_deg - s.centre_deg[0]) * per_deg_x + s.width / 2
-        self._row = (s.centre_deg[1] - self.y_deg) * per_deg_y + s.height / 2
+        self._part = s.part or self._coverage()
+        (x, y), (wide, high) = self._part.centre_deg, self._part.extent_deg
+        per_deg_x, per_deg_y = s.width / wide, s.height / high
+        self._column = (self.x_deg - x) * per_deg_x + s.width / 2
+        self._row = (y - self.y_deg) * per_deg_y + s.height / 2
         self._px_per_deg, self._aspect = per_deg_x, per_deg_y / per_deg_x
+
+    def _coverage(self) -> FieldPart:
+        """Return the square around all phosphenes, with a tenth to spare on each side."""
+        x, y = self.x_deg[self.responsive], self.y_deg[self.responsive]
+        if not len(x):
+            x = y = np.zeros(1)
+        side = 1.2 * max(float(np.ptp(x)), float(np.ptp(y)), 0.5)
+        centre = (float(x.min() + x.max()) / 2, float(y.min() + y.max()) / 2)
+        return FieldPart(centre_deg=centre, extent_deg=(side, side))
 
     def step(self, delivered: Delivered) -> None:
         """Live through one interval of delivery; the pulses are spread over it evenly."""
         if delivered.dt_ns <= 0:
             return
-        dt_s = delivered.dt_ns * 1e-9
-        duty = delivered.pulses * (delivered.pulse_width_us * (1e-6 / dt_s))
-        self.state = step(self._tissue, self.state, delivered.amplitude_ua.astype(np.float64), duty, dt_s)
+        state, law = self.state, self._tissue
+        live(
+            state.activation,
+            state.trace_ua,
+            state.last_ua,
+            delivered.amplitude_ua,
+            delivered.pulse_width_us,
+            delivered.pulses,
+            delivered.dt_ns * 1e-9,
+            law.rheobase_ua,
+            law.tau_act_s,
+            law.tau_trace_s,
+            law.kappa_hz,
+        )
 
     def brightness(self) -> F64:
         """Return each phosphene's peak f64[n] in 0..1; 0 below its threshold."""
@@ -94,7 +116,8 @@ class World:
         sigma_px = np.maximum(self.sigma_deg() * self._px_per_deg, 1e-3)
         render(image, self._column, self._row, sigma_px, self._aspect, brightness)
         visible = int(np.count_nonzero(brightness))
-        return Percept(seq, t_ns, readonly(image, np.float32), s.centre_deg, s.extent_deg, visible, made_ns)
+        part = self._part
+        return Percept(seq, t_ns, readonly(image, np.float32), part.centre_deg, part.extent_deg, visible, made_ns)
 
     def activity(self) -> F64:
         """Return each site's evoked activity f64[n] in 0..1, 1 where brightness would be 0.99."""
@@ -102,5 +125,9 @@ class World:
         return share
 
     def warm_up(self) -> None:
-        """Compile the renderer, before time matters."""
+        """Compile what is compiled, before time matters."""
+        n = len(self.x_deg)
+        zero = readonly(np.zeros(n), np.float32)
+        pulses = readonly(np.zeros(n), np.int32)
+        self.step(Delivered(0, 0, 0, 1, zero, zero, pulses, readonly(np.zeros(n), np.uint8)))
         self.percept(0, 0, 0)

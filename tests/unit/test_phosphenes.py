@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prosthesis_sim.phosphenes import Brightness, erf, render_reference, spread_radius_mm
-from prosthesis_sim.render import render
+from prosthesis_sim.realtime import render
 
 EDGES = np.linspace(-8, 8, 257)
 

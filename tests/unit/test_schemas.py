@@ -13,6 +13,7 @@ from prosthesis.errors import ProsthesisError
 from prosthesis.messages import Frame, ImplantState, Percept, Receipt, Telemetry, readonly
 from prosthesis.schemas import TOPICS, decode, encode, file_descriptor_set, schema_name, stamp
 
+KINDS = list({topic.message: name for name, topic in TOPICS.items()}.values())  # one topic for each message type
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
 
@@ -43,9 +44,7 @@ def values(message, name, hint):
 
 def messages(message):
     hints = typing.get_type_hints(message)
-    # the image's capture time is also a protobuf Timestamp, which begins at year 1
-    times = {"t_ns": st.integers(-(2**55), 2**63 - 1)} if message in (Frame, Percept) else {}
-    return st.builds(message, **{f.name: times.get(f.name, values(message, f.name, hints[f.name])) for f in fields(message)})
+    return st.builds(message, **{f.name: values(message, f.name, hints[f.name]) for f in fields(message)})
 
 
 def bits(value):
@@ -61,8 +60,8 @@ def bits(value):
     return type(value), value
 
 
-@pytest.mark.parametrize("topic", TOPICS)
-@settings(max_examples=25, deadline=None)
+@pytest.mark.parametrize("topic", KINDS)
+@settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_every_message_comes_back_equal_to_the_bit(topic, data):
     message = data.draw(messages(TOPICS[topic].message))
@@ -87,18 +86,15 @@ def test_protobuf_itself_reads_the_arrays_by_the_public_schema():
     assert (read.seq, read.t_ns, list(read.charge_pc), list(read.refusal)) == (-7, 2**60, [-1, 0, 2**50], [0, 19, 255])
 
 
-@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize("topic", KINDS)
 @settings(max_examples=10, deadline=None)
 @given(data=st.data())
-def test_protobuf_itself_finds_no_unknown_field_and_every_named_one(topic, data):
+def test_protobuf_itself_knows_every_field_by_the_public_schema_and_writes_the_same_bytes(topic, data):
     message = data.draw(messages(TOPICS[topic].message))
     read = by_the_public_schema(topic, encode(message))
-    seen = json_format.MessageToDict(read, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
-    image = {"rgb", "image"}
-    assert {f.name for f in fields(message)} - image <= set(seen)
     read.DiscardUnknownFields()
-    assert by_the_public_schema(topic, read.SerializeToString()) == read or b"\xff" in encode(message)
-    assert len(read.SerializeToString()) == len(encode(message))
+    assert read.SerializeToString() == encode(message)
+    assert {f.name for f in fields(message)} - {"rgb", "image"} <= {f.name for f in read.DESCRIPTOR.fields}
 
 
 def test_enums_have_their_names_in_the_public_schema():
@@ -125,17 +121,16 @@ def test_a_percept_is_a_raw_image_with_its_own_fields_beyond_1000():
     assert set(extras) == {"seq", "t_ns", "centre_deg", "extent_deg", "visible", "made_ns"}
 
 
-@pytest.mark.parametrize("topic", TOPICS)
+@pytest.mark.parametrize("topic", KINDS)
 @settings(max_examples=30, deadline=None)
 @given(data=st.binary(max_size=40))
 def test_garbage_is_refused_in_one_line_or_decodes_to_the_topics_message(topic, data):
     try:
-        message = decode(topic, data)
+        said = type(decode(topic, data)).__name__
     except ProsthesisError as error:
-        assert topic in str(error)
-        assert "\n" not in str(error)
-    else:
-        assert type(message) is TOPICS[topic].message
+        said = str(error)
+    assert TOPICS[topic].message.__name__ in said
+    assert "\n" not in said
 
 
 def test_an_unknown_topic_lists_those_there_are():

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
+from prosthesis_sim import realtime
 from prosthesis_sim.tissue import Tissue, TissueState, step, threshold_current_ua
 
 TISSUE = Tissue()
@@ -80,3 +81,22 @@ def test_threshold_current_reaches_its_threshold_and_no_more():
     )
     reached = step(Tissue(kappa_hz=1e-12), start(), i, np.array([0.051]), 0.166)
     assert reached.activation[0] == pytest.approx(0.0914189, rel=1e-9)
+
+
+@given(st.integers(0, 2**32))
+def test_the_compiled_law_is_the_reference(seed):
+    random = np.random.default_rng(seed)
+    n, dt_s = 50, float(random.uniform(0.0005, 2.0))
+    amplitude = (random.uniform(0, 120, n) * (random.random(n) < 0.7)).astype(np.float32)
+    width = random.uniform(50, 500, n).astype(np.float32)
+    pulses = random.integers(0, 1 + int(300 * dt_s), n).astype(np.int32)
+    law = Tissue(kappa_hz=float(random.choice([0.0, 13.95528162])))
+    state = TissueState(random.uniform(0, 1, n), random.uniform(0, 80, n), random.uniform(0, 100, n))
+    expected = step(law, state, amplitude.astype(float), pulses * width.astype(float) * 1e-6 / dt_s, dt_s)
+    a, q, last = state.activation.copy(), state.trace_ua.copy(), state.last_ua.copy()
+    realtime.live(
+        a, q, last, amplitude, width, pulses, dt_s, law.rheobase_ua, law.tau_act_s, law.tau_trace_s, law.kappa_hz
+    )
+    assert a == pytest.approx(expected.activation, rel=1e-9, abs=1e-12)
+    assert q == pytest.approx(expected.trace_ua, rel=1e-9, abs=1e-12)
+    assert last == pytest.approx(expected.last_ua)

@@ -85,7 +85,7 @@ def test_turned_by_a_quarter_an_arrays_right_is_up():
 
 
 def test_habituation_dims_the_same_train_given_again():
-    world, _ = world_of()
+    world, _ = world_of(tissue={"kappa_hz": 13.95528162})
     world.step(delivered(96, 60, 160))
     first = world.state.activation.copy()
     world.step(delivered(96, 0, 2000, 0))

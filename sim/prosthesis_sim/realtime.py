@@ -1,0 +1,117 @@
+"""The world's hot path, compiled: the tissue law of ``tissue.py`` and the rendering of ``phosphenes.py``, tested equal.
+
+Outside ``CUT_SIGMAS`` a phosphene is left out, an error of at most exp(-4.5^2 / 2) = 4e-5 of its peak.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+F64 = npt.NDArray[np.float64]
+F32 = npt.NDArray[np.float32]
+I32 = npt.NDArray[np.int32]
+CUT_SIGMAS = 4.5
+_ROOT_TWO_PI = math.sqrt(2 * math.pi)
+# linear interpolation errs by at most 1.5e-7 at 512 entries a sigma; erf itself took two thirds of the time
+_REACH, _PER_SIGMA = 6.0, 512
+_TABLE = np.array([0.5 * (1 + math.erf(i / _PER_SIGMA / math.sqrt(2))) for i in range(-6 * 512, 6 * 512 + 1)])
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _normal(z: float) -> float:
+    """Return the normal distribution's integral up to ``z``, from the table."""
+    at = (min(max(z, -_REACH), _REACH) + _REACH) * _PER_SIGMA
+    i = min(int(at), len(_TABLE) - 2)
+    below, above = float(_TABLE[i]), float(_TABLE[i + 1])
+    return below + (at - i) * (above - below)
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _fill(weights: F64, centre: float, sigma: float, first: int, last: int) -> None:
+    """Put the mean over each pixel first..last of a Gaussian into ``weights``; all in pixels."""
+    scale, per_sigma = sigma * _ROOT_TWO_PI, 1.0 / sigma
+    before = _normal((first - centre) * per_sigma)
+    for i in range(first, last + 1):
+        after = _normal((i + 1 - centre) * per_sigma)
+        weights[i - first] = (after - before) * scale
+        before = after
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def render(image: F32, column: F64, row: F64, sigma_px: F64, aspect: float, brightness: F64) -> None:
+    """Draw phosphenes into ``image`` f32[h, w], replacing it, clipped at 1.
+
+    ``column``, ``row`` f64[n] are centres in pixels from the upper left corner; ``sigma_px`` f64[n] is the size across,
+    ``aspect`` times that the size down; ``brightness`` f64[n] are the peaks, and those of 0 are skipped.
+    """
+    height, width = image.shape
+    image[:] = 0.0
+    across = np.empty(width)
+    down = np.empty(height)
+    for n in range(len(column)):
+        if brightness[n] <= 0.0:
+            continue
+        sx, sy = sigma_px[n], sigma_px[n] * aspect
+        x0 = max(0, math.floor(column[n] - CUT_SIGMAS * sx))
+        x1 = min(width - 1, math.floor(column[n] + CUT_SIGMAS * sx))
+        y0 = max(0, math.floor(row[n] - CUT_SIGMAS * sy))
+        y1 = min(height - 1, math.floor(row[n] + CUT_SIGMAS * sy))
+        if x1 < x0 or y1 < y0:
+            continue
+        _fill(across, column[n], sx, x0, x1)
+        _fill(down, row[n], sy, y0, y1)
+        for i in range(y0, y1 + 1):
+            peak = brightness[n] * down[i - y0]
+            for j in range(x0, x1 + 1):
+                image[i, j] += np.float32(peak * across[j - x0])
+    for i in range(height):
+        for j in range(width):
+            if image[i, j] > 1.0:
+                image[i, j] = 1.0
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def live(
+    activation: F64,
+    trace_ua: F64,
+    last_ua: F64,
+    amplitude_ua: F32,
+    pulse_width_us: F32,
+    pulses: I32,
+    dt_s: float,
+    rheobase_ua: float,
+    tau_act_s: float,
+    tau_trace_s: float,
+    kappa_hz: float,
+) -> None:
+    """Carry activation, trace and last current f64[n], in place, through one interval; the law of ``tissue.step``."""
+    fast = 1.0 / tau_act_s
+    fade_act, fade_trace = math.exp(-fast * dt_s), math.exp(-dt_s / tau_trace_s)
+    for n in range(len(activation)):
+        duty = pulses[n] * pulse_width_us[n] * 1e-6 / dt_s
+        if duty > 0.0 and amplitude_ua[n] > 0.0:
+            last_ua[n] = amplitude_ua[n]
+        drive = amplitude_ua[n] - rheobase_ua
+        if duty <= 0.0 or drive <= 0.0:
+            activation[n] *= fade_act
+            trace_ua[n] *= fade_trace
+            continue
+        t = dt_s
+        if trace_ua[n] > drive:
+            wait = min(tau_trace_s * math.log(trace_ua[n] / drive), dt_s)
+            activation[n] *= math.exp(-fast * wait)
+            trace_ua[n] *= math.exp(-wait / tau_trace_s)
+            t -= wait
+        rate = 1.0 / tau_trace_s + kappa_hz * duty
+        trace_end = kappa_hz * duty * drive / rate
+        gap = abs(fast - rate)
+        spread = -math.expm1(-gap * t) / gap if gap > 1e-9 else t
+        mixed = math.exp(-min(fast, rate) * t) * spread
+        steady = (drive - trace_end) * tau_act_s * -math.expm1(-fast * t)
+        above = trace_ua[n] - trace_end
+        activation[n] = activation[n] * math.exp(-fast * t) + duty * (steady - above * mixed)
+        trace_ua[n] = trace_end + above * math.exp(-rate * t)

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import HAND
+
+from prosthesis.calibrate import Trial, _staircase, rising
+from prosthesis.calibration import load_calibration, save_calibration
+from prosthesis.config import load_rig
+from prosthesis.errors import ConfigError
+from prosthesis_sim.measure import measure_patient
+
+
+@pytest.fixture(scope="module")
+def hand():
+    return measure_patient(HAND, seed=0)
+
+
+def test_thresholds_are_the_closed_form_within_the_staircases_step(hand):
+    # A = (I - 20) x 0.02 x 0.1 s x (1 - exp(-1.67)) reaches 0.01 at 26.2 uA; the finest step is 12 %
+    assert hand.threshold_ua == pytest.approx([26.2] * 4, rel=0.06)
+
+
+def test_positions_are_where_the_noiseless_participant_points(hand):
+    assert hand.x_deg == pytest.approx([3, 5, 3, 5])
+    assert hand.y_deg == pytest.approx([1, 1, -1, -1])
+
+
+def test_brightness_is_the_patients_own_at_each_step_of_current(hand):
+    fraction = np.asarray(hand.curve.fraction)
+    current = hand.threshold_ua[0] + fraction * (hand.max_ua[0] - hand.threshold_ua[0])
+    activation = (current - 20) * 0.02 * 0.1 * (1 - np.exp(-1.67))
+    expected = 1 / (1 + np.exp(-50 * (activation - 0.04)))
+    assert hand.curve.brightness[0][1:] == pytest.approx(expected[1:], abs=0.03)
+    assert hand.curve.activity[0][1:] == pytest.approx(activation[1:] / activation[-1], abs=0.04)
+
+
+def test_the_same_patient_measured_twice_is_the_same(hand):
+    again = measure_patient(HAND, seed=0)
+    assert again.digest == hand.digest
+
+
+def test_a_calibration_survives_its_file(hand, tmp_path):
+    path = tmp_path / "c.yaml"
+    save_calibration(hand, path)
+    assert load_calibration(path) == hand
+    assert load_rig(HAND, path).calibration == hand
+
+
+def test_a_calibration_that_contradicts_itself_is_refused(hand, tmp_path):
+    path = tmp_path / "c.yaml"
+    save_calibration(hand, path)
+    text = path.read_text()
+    path.write_text(text.replace("max_ua: [", "max_ua: [1.0, ").replace("x_deg: [", "x_deg: [0.0, "))
+    with pytest.raises(ConfigError, match=r"c\.yaml: .*rows"):
+        load_calibration(path)
+
+
+def staircase(sees, most=100.0, trials=60):
+    procedure = _staircase(most, trials)
+    trial = next(procedure)
+    while True:
+        assert isinstance(trial, Trial)
+        try:
+            trial = procedure.send(type("A", (), {"seen": sees(trial.amplitude_ua)})())
+        except StopIteration as done:
+            return done.value
+
+
+@pytest.mark.parametrize("threshold", [3.0, 17.0, 49.0, 80.0])
+def test_a_staircase_finds_a_sharp_threshold_to_a_step(threshold):
+    assert staircase(lambda i: i > threshold) == pytest.approx(threshold, rel=0.07)
+
+
+def test_a_staircase_gives_up_on_an_electrode_that_evokes_nothing():
+    assert staircase(lambda i: False) is None
+
+
+def test_staircases_find_the_half_seen_current_of_a_noisy_observer():
+    random = np.random.default_rng(0)
+    found = [staircase(lambda i: i > 40 * np.exp(random.normal(0, 0.1))) for _ in range(200)]
+    assert np.median(found) == pytest.approx(40, rel=0.03)
+
+
+def test_a_rising_curve_is_the_least_squares_one():
+    assert rising([0.1, 0.3, 0.2, 0.6]) == pytest.approx((0.1, 0.25, 0.25, 0.6))
+    assert rising([1.4, -0.2]) == (0.6, 0.6)
