@@ -11,22 +11,22 @@ F64 = npt.NDArray[np.float64]
 class Curve:
     """One rising piecewise-linear curve an electrode: ``xs`` and ``ys`` f64[n, k], rows never falling.
 
-    Below the first point the curve runs to the origin; beyond the last it is flat.
+    Below the first point the curve runs through the origin; beyond the last it is flat.
     """
 
     def __init__(self, xs: F64, ys: F64) -> None:
-        zero = np.zeros((len(xs), 1))
-        self._xs = np.ascontiguousarray(np.hstack((zero, xs)).T)
-        self._ys = np.ascontiguousarray(np.hstack((zero, ys)).T)
-        step = np.diff(self._xs, axis=0)
-        rise = np.diff(self._ys, axis=0)
-        self._slope = np.divide(rise, step, out=np.zeros_like(rise), where=step > 0)
+        n, k = xs.shape
+        zero = np.zeros((n, 1))
+        xs, ys = np.hstack((zero, xs)), np.hstack((zero, ys))
+        step, rise = np.diff(xs, axis=1), np.diff(ys, axis=1)
+        slope = np.divide(rise, step, out=np.zeros_like(rise), where=step > 0)
+        self._later = np.ascontiguousarray(xs[:, 1:].T)
+        self._row = np.arange(n) * (k + 1)
+        self._x, self._y, self._slope = xs.ravel(), ys.ravel(), np.hstack((slope, zero)).ravel()
 
     def __call__(self, x: npt.NDArray[np.floating]) -> F64:
         """Return y f64[n] at x[n]; NaN stays NaN."""
-        # the sum over pieces of the part of each that x has passed: no search, no branches
-        inside = np.clip(x, self._xs[:-1], self._xs[1:]) - self._xs[:-1]
-        risen: F64 = np.einsum("kn,kn->n", inside, self._slope)
-        jumps = np.where((self._xs[1:] == self._xs[:-1]) & (x >= self._xs[1:]), np.diff(self._ys, axis=0), 0.0)
-        total: F64 = risen + jumps.sum(axis=0)
-        return total
+        piece = (x >= self._later).sum(axis=0)
+        piece += self._row
+        y: F64 = self._y[piece] + self._slope[piece] * (x - self._x[piece])
+        return y

@@ -17,6 +17,7 @@ from prosthesis.config import Rig, Tier, slot_us
 from prosthesis.messages import U8, Intervention, StimulationPattern, readonly
 
 F64 = npt.NDArray[np.float64]
+Real = npt.NDArray[np.floating]
 Mask = npt.NDArray[np.bool_]
 BUCKET_S = 10.0
 COMPLIANCE_MARGIN = 0.9
@@ -121,6 +122,9 @@ class Guard:
         self._current_ua = np.full(n, math.inf)
         for cap in hard:
             np.minimum(self._current_ua, cap.current_ua, out=self._current_ua)
+        self._least_ua = NEWS * self._current_ua
+        for cap in limits.caps:
+            np.minimum(self._least_ua, NEWS * cap.current_ua, out=self._least_ua)
         self._charge_nc = min((cap.charge_nc for cap in hard), default=math.inf)
 
     def initial(self) -> GuardState:
@@ -154,35 +158,39 @@ class Guard:
         )
         return pattern, tuple(found), self._charge(state, allowed, width, rate, dt_s)
 
-    def _usable(self, p: StimulationPattern, found: list[Intervention]) -> tuple[F64, F64, F64, U8]:
+    def _usable(self, p: StimulationPattern, found: list[Intervention]) -> tuple[F64, Real, Real, U8]:
         """Return amplitude, width, rate and slot with all that is no pulse, or may not be one, at zero amplitude."""
-        finite: Mask = np.isfinite(p.amplitude_ua + p.pulse_width_us + p.rate_hz)
-        positive = (p.amplitude_ua >= 0) & (p.pulse_width_us > 0) & (p.rate_hz >= 0) & (p.slot < self._limits.slots)
-        off = self._disabled[p.amplitude_ua[self._disabled] > 0]
-        good = finite & positive
-        amplitude = p.amplitude_ua.astype(np.float64)
-        amplitude[self._disabled] = 0.0
-        width, rate, slot = p.pulse_width_us.astype(np.float64), p.rate_hz.astype(np.float64), p.slot
-        if good.all() and not len(off):
-            return amplitude, width, rate, slot
+        amplitude, width, rate = p.amplitude_ua, p.pulse_width_us, p.rate_hz
+        off = self._disabled[amplitude[self._disabled] > 0]
+        # reductions first: a pattern with nothing wrong costs no more than they do
+        sane = amplitude.min() >= 0 and width.min() > 0 and rate.min() >= 0 and p.slot.max() < self._limits.slots
+        if sane and np.isfinite(amplitude.max() + width.max() + rate.max()) and not len(off):
+            return amplitude.astype(np.float64), width, rate, p.slot
+        finite: Mask = np.isfinite(amplitude + width + rate)
+        positive = (amplitude >= 0) & (width > 0) & (rate >= 0) & (p.slot < self._limits.slots)
         counts = (("not finite", (~finite).sum()), ("not a pulse", (finite & ~positive).sum()))
         for rule, count in (*counts, ("disabled electrode", len(off))):
             if count:
                 found.append(Intervention(rule, "hard", int(count), float("nan"), 0.0, ""))
-        amplitude[~good], width[~good], rate[~good] = 0.0, 1.0, 0.0
-        return amplitude, width, rate, np.where(good, slot, 0).astype(np.uint8)
+        good = finite & positive
+        allowed = np.where(good & self._limits.enabled, amplitude, 0.0)
+        slot = np.where(good, p.slot, 0).astype(np.uint8)
+        return allowed.astype(np.float64), np.where(good, width, 1.0), np.where(good, rate, 0.0), slot
 
     def _report_caps(self, amplitude: F64, charge: F64, found: list[Intervention]) -> None:
+        # float32 may round a value at its limit up by 1e-7: that is clamped below, but is no news
+        over_current = bool((amplitude > self._least_ua).any())
+        most_nc = float(charge.max())
         for cap in self._limits.caps:
-            asked, most = (charge, cap.charge_nc) if cap.per_nc else (amplitude, cap.current_ua)
-            # float32 may round a value at its limit up by 1e-7: that is clamped below, but is no news
-            over = asked > most * NEWS
+            if not (most_nc > cap.charge_nc * NEWS if cap.per_nc else over_current):
+                continue
+            over = charge > cap.charge_nc * NEWS if cap.per_nc else amplitude > cap.current_ua * NEWS
             count = int(np.count_nonzero(over))
             if count:
-                worst = float(asked[over].max()) * (cap.per_nc or 1.0)
+                worst = most_nc * cap.per_nc if cap.per_nc else float(amplitude[over].max())
                 found.append(Intervention(cap.rule, cap.tier, count, worst, cap.limit, cap.unit))
 
-    def _limit_rate(self, rate: F64, found: list[Intervention]) -> F64:
+    def _limit_rate(self, rate: Real, found: list[Intervention]) -> Real:
         limit = self._limits.max_rate_hz
         if rate.max() <= limit:
             return rate
@@ -221,7 +229,7 @@ class Guard:
         steps *= self._limits.lsb_ua
         return np.minimum(steps, wanted)
 
-    def _charge(self, state: GuardState, amplitude: F64, width: F64, rate: F64, dt_s: float) -> GuardState:
+    def _charge(self, state: GuardState, amplitude: F64, width: Real, rate: Real, dt_s: float) -> GuardState:
         dt_s = max(dt_s, 0.0)
         flow = amplitude * width * rate
         flow *= 1e-3

@@ -51,7 +51,8 @@ def make_view(config: ViewConfig, camera: CameraConfig, calibration: Calibration
     """Return the view of the array's coverage: the enabled phosphenes and two ``rf_sigma_deg`` around each, squared.
 
     ``fit`` compresses ``crop_deg`` (default: the largest square the image holds) around ``centre_deg`` onto that field;
-    a crop that is not square on the image is extended along its shorter side, so that shapes are kept. ``true_scale``
+    a crop that is not square on the image is extended along its shorter side, so that shapes are kept, and its edges go
+    to the nearest pixel's. ``true_scale``
     takes the part of the image in the field's own directions. It is exact on the field's edges; inside, where the map
     is even in degrees and the image in their tangents, a field of 20 deg errs by 0.04 deg around the centre of gaze
     and by 0.4 deg beside it.
@@ -80,6 +81,10 @@ def sample(rgb: U8, view: View, size: int) -> U8:
     left, top, right, bottom = view.crop
     x_px, y_px = left * width, top * height
     x_step, y_step = (right - left) * width / size, (bottom - top) * height / size
+    if _is_whole(view.crop, width, height) and min(x_step, y_step) < 2:
+        inside = rgb[round(y_px) : round(view.crop[3] * height), round(x_px) : round(view.crop[2] * width)]
+        resized: U8 = cv2.resize(inside, (size, size), interpolation=cv2.INTER_LINEAR)
+        return resized
     block = 2 ** max(0, math.floor(math.log2(min(x_step, y_step))))
     columns = _window(x_px, x_px + size * x_step, width, block)
     rows = _window(y_px, y_px + size * y_step, height, block)
@@ -133,10 +138,10 @@ def _fitted_crop(config: ViewConfig, camera: CameraConfig) -> tuple[float, float
     if config.crop_deg is None:
         half = min(_tan(camera.field_deg[0] / 2), _tan(camera.field_deg[1] / 2))
         x, y = _tan(x_deg), _tan(y_deg)
-        return _fractions((x - half, x + half), (y - half, y + half), camera)
+        return _whole(_fractions((x - half, x + half), (y - half, y + half), camera), camera)
     width, height = config.crop_deg
     x_span, y_span = _tangents(x_deg - width / 2, x_deg + width / 2), _tangents(y_deg - height / 2, y_deg + height / 2)
-    return _fractions(*_squared(x_span, y_span), camera)
+    return _whole(_fractions(*_squared(x_span, y_span), camera), camera)
 
 
 def _true_scale_crop(config: ViewConfig, camera: CameraConfig, field: Field) -> tuple[float, float, float, float]:
@@ -177,6 +182,22 @@ def _window(low_px: float, high_px: float, length: int, block: int) -> range:
     start = max(0, math.floor(low_px) - block)
     blocks = math.ceil((high_px - start) / block) + 1
     return range(start, min(length, start + blocks * block))
+
+
+def _is_whole(crop: tuple[float, float, float, float], width: int, height: int) -> bool:
+    """Return whether a crop within the frame consists of whole pixels, which OpenCV resizes four times faster."""
+    edges = (crop[0] * width, crop[1] * height, crop[2] * width, crop[3] * height)
+    inside = min(crop) >= 0 and max(crop) <= 1
+    return inside and all(abs(edge - round(edge)) < 1e-6 for edge in edges)
+
+
+def _whole(crop: tuple[float, float, float, float], camera: CameraConfig) -> tuple[float, float, float, float]:
+    """Return a crop within the frame with its edges on the nearest of the camera's pixel edges."""
+    if min(crop) < 0 or max(crop) > 1:
+        return crop
+    left, top, right, bottom = crop
+    w, h = camera.width, camera.height
+    return round(left * w) / w, round(top * h) / h, round(right * w) / w, round(bottom * h) / h
 
 
 def _halve(rgb: U8, block: int) -> U8:

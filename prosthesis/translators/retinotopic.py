@@ -31,8 +31,10 @@ class RetinotopicTranslator:
         """Return the wanted activity f32[n]; values outside 0..1 are clipped and counted, NaN passes on."""
         fields = self._fields
         brightness = np.add.reduceat(code.values.take(fields.cell) * fields.weight, fields.start)
-        wanted = brightness.clip(0.0, 1.0)
-        clipped = int(np.count_nonzero(np.abs(brightness - wanted) > 1e-6))
+        wanted, clipped = brightness, 0
+        if not (brightness.min() >= 0.0 and brightness.max() <= 1.0):  # also when there is a NaN, which passes on
+            wanted = brightness.clip(0.0, 1.0)
+            clipped = int(np.count_nonzero(np.abs(brightness - wanted) > 1e-6))
         return BrainCode(code.seq, code.t_ns, readonly(self._activity(wanted), np.float32), clipped)
 
     def invert(self, code: BrainCode) -> MachineCode:

@@ -74,10 +74,8 @@ class Emulator:
         while (arrives_ns := self.channel.next_arrival_ns()) is not None and arrives_ns <= received_ns:
             delivered += self._live(arrives_ns)
             obeyed |= self.implant.receive(self.channel.arrivals(arrives_ns), arrives_ns)
-        delivered += self._live(received_ns)
         opened_ns = self._now_ns()
-        if obeyed:
-            delivered += self._live(received_ns + self.implant.period_ns)
+        delivered += self._live(received_ns + (self.implant.period_ns if obeyed else 0))
         delivered_ns = self._now_ns()
         if not (self._see and (obeyed or look)):
             return Outcome(tuple(delivered), None, None)

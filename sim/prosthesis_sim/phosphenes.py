@@ -44,7 +44,10 @@ def erf(x: Array) -> Array:
 
 def _profile(edges: Array, centre: Array, sigma: Array) -> Array:
     """Return the mean over each pixel of exp(-d^2 / 2 sigma^2), [n, pixels]."""
+    xp = array_namespace(edges)
     width = edges[1] - edges[0]
+    # one that was never driven has no size: 0 / 0 on a pixel's edge would spoil the whole image
+    sigma = xp.where(sigma > 1e-3 * width, sigma, 1e-3 * width)
     scaled = (edges[None, :] - centre[:, None]) / (math.sqrt(2) * sigma[:, None])
     integral = erf(scaled) * (sigma[:, None] * math.sqrt(math.pi / 2))
     return (integral[:, 1:] - integral[:, :-1]) / width

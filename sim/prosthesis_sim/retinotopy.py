@@ -47,6 +47,13 @@ class WedgeDipole:
     def to_field(self, u_mm: Array, v_mm: Array, hemisphere: Hemisphere = "left") -> tuple[Array, Array]:
         """Invert ``to_tissue`` exactly where ``inside``."""
         xp = array_namespace(u_mm)
+        r, angle = self._polar(u_mm, v_mm)
+        angle = angle / self.alpha
+        return _side(hemisphere) * r * xp.cos(angle), r * xp.sin(angle)
+
+    def _polar(self, u_mm: Array, v_mm: Array) -> tuple[Array, Array]:
+        """Return eccentricity in degrees and the squeezed angle in radians."""
+        xp = array_namespace(u_mm)
         grow = xp.exp(u_mm / self.k_mm)
         p, q = grow * xp.cos(v_mm / self.k_mm), grow * xp.sin(v_mm / self.k_mm)
         re, im = self.a_deg * (p - 1), self.a_deg * q
@@ -55,9 +62,7 @@ class WedgeDipole:
             dr, di = self.b_deg - self.a_deg * p, -self.a_deg * q
             scale = self.b_deg / (dr**2 + di**2)
             re, im = scale * (re * dr + im * di), scale * (im * dr - re * di)
-        r = xp.sqrt(re**2 + im**2)
-        angle = xp.atan2(im, re) / self.alpha
-        return _side(hemisphere) * r * xp.cos(angle), r * xp.sin(angle)
+        return xp.sqrt(re**2 + im**2), xp.atan2(im, re)
 
     def magnification(self, x_deg: Array, y_deg: Array) -> Array:
         """Return mm of tissue per degree at a place, by the usual M = k (1/(r+a) - 1/(r+b)) that ignores alpha."""
@@ -68,9 +73,10 @@ class WedgeDipole:
     def inside(self, u_mm: Array, v_mm: Array) -> Array:
         """Return whether tissue places lie in the map: a quarter turn of field at most to either side, 90 deg out."""
         xp = array_namespace(u_mm)
-        x, y = self.to_field(u_mm, v_mm)
-        r = xp.sqrt(x**2 + y**2)
-        return (u_mm >= 0) & (x >= -1e-9) & (r <= 90.0) & (xp.abs(v_mm) < math.pi * self.k_mm)
+        r, angle = self._polar(u_mm, v_mm)
+        # asked before the angle is divided by alpha, which would wrap it round into the map again
+        within = xp.abs(angle) <= self.alpha * math.pi / 2 + 1e-9
+        return (u_mm >= 0) & within & (r <= 90.0) & (xp.abs(v_mm) < math.pi * self.k_mm)
 
 
 @dataclass(frozen=True, slots=True)

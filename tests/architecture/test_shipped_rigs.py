@@ -60,11 +60,11 @@ def test_arrays_do_not_touch(rig: Rig) -> None:
 def test_published_human_thresholds_pass_the_hard_limits_of_the_cortical_arrays() -> None:
     """A flat 4 nC gate would refuse them: 66.8 uA for 170 us is 11.4 nC (Fernandez 2021)."""
     limits = guard_limits(load_rig("utah96", uncalibrated=True))
-    charge = min(cap.charge_nc.min() for cap in limits.caps if cap.tier == "hard")
-    current = min(cap.current_ua.min() for cap in limits.caps if cap.tier == "hard")
+    charge = min(cap.charge_nc for cap in limits.caps if cap.tier == "hard")
+    current = min(np.min(cap.current_ua) for cap in limits.caps if cap.tier == "hard")
     assert charge > 66.8 * 0.170
     assert current > 66.8
-    advisory = min(cap.charge_nc.min() for cap in limits.caps if cap.tier == "advisory")
+    advisory = min(cap.charge_nc for cap in limits.caps if cap.tier == "advisory")
     # 4 nC on 2000 um2 lost neurons (McCreery 2010); 2 nC did not
     assert advisory <= 4.0
 

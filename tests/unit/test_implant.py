@@ -281,8 +281,8 @@ def test_what_flows_back_is_sealed_and_survives(lab):
 
 
 def test_a_tile_that_keeps_getting_lost_goes_silent_alone():
-    lab = Lab(load_rig("utah96", uncalibrated=True)).stimulating()
-    codes = np.full(96, 3)
+    lab = Lab(load_rig("icvp400", uncalibrated=True)).stimulating()
+    codes = np.full(400, 3)
     lab.frame(codes, dt_ms=1)
     for _ in range(6):  # 120 ms of frames of which only the first 64 electrodes' tile arrives
         first_tile = next(split(lab.message(codes)))

@@ -76,3 +76,30 @@ def test_light_adds_and_stops_at_white():
 
 def test_phosphenes_beyond_the_screen_and_dark_ones_draw_nothing():
     assert not fast([50, 0], [0, 0], [0.1, 0.1], [1, 0]).any()
+
+
+def test_pixels_need_not_be_square():
+    wide = np.linspace(-8, 8, 65)
+    x, y, sigma, bright = (np.array([v]) for v in (1.3, -2.1, 0.5, 0.8))
+    image = np.empty((256, 64), np.float32)
+    render(image, x * 4 + 32, 128 - y * 16, sigma * 4, 4.0, bright)
+    assert np.abs(image - render_reference(wide, EDGES, x, y, sigma, bright)).max() < 2e-4
+
+
+@pytest.mark.parametrize("sigma_px", [0.2, 1.0, 3.0, 30.0, 300.0])
+def test_one_phosphene_is_drawn_to_a_thousandth_of_its_peak(sigma_px):
+    """Against ``math.erf``, at eleven places within a pixel."""
+
+    def profile(centre):
+        integral = np.array([math.erf((edge - centre) / (math.sqrt(2) * sigma_px)) for edge in range(129)])
+        return np.diff(integral) * sigma_px * math.sqrt(math.pi / 2)
+
+    image = np.empty((128, 128), np.float32)
+    for place in 64 + np.linspace(0, 1, 11):
+        render(image, np.array([place]), np.array([place + 0.3]), np.array([sigma_px]), 1.0, np.array([1.0]))
+        assert np.abs(image - np.outer(profile(place + 0.3), profile(place))).max() < 1 / 1024
+
+
+def test_a_phosphene_without_a_size_spoils_nothing():
+    image = reference([0.0, 2.0], [0.0, 1.0], [0.0, 0.5], [0.0, 0.8])  # the first on a pixel's edge, never driven
+    assert np.array_equal(image, reference(2.0, 1.0, 0.5, 0.8))

@@ -56,5 +56,15 @@ def test_tissue_beyond_the_vertical_meridian_is_outside():
     assert inside.tolist() == [True, False, False, False]
 
 
+@pytest.mark.parametrize("alpha", [0.25, 0.5, 0.95, 1.0])
+def test_only_places_that_some_point_of_the_field_maps_to_are_inside(alpha):
+    mapping = WedgeDipole(17.3, 0.75, 120, alpha)
+    u, v = (part.ravel() for part in np.meshgrid(np.linspace(-5, 60, 66), np.linspace(-53, 53, 107)))
+    inside = mapping.inside(u, v)
+    back = mapping.to_tissue(*mapping.to_field(u[inside], v[inside]))
+    assert inside.any()
+    assert np.hypot(back[0] - u[inside], back[1] - v[inside]).max() < 1e-9
+
+
 def test_the_retina_is_a_flat_screen():
     assert at(LinearRetina(0.28), 10, -5) == pytest.approx((2.8, -1.4))

@@ -28,6 +28,8 @@ def live(state, amplitude, duty, seconds, steps=1):
         (60.0, 0.051, 0.166, 0.0, 0.0),
         (60.0, 0.051, 5.0, 0.2, 3.0),
         (30.0, 0.051, 600.0, 0.1, 7.0),  # habituation decays through the drive within the step
+        (30.0, 0.051, 100.0, 0.1, 7.0),  # not yet
+        (30.0, 1e-4, 600.0, 0.1, 7.0),  # and so weakly that the wait still shows at the end
         (20.0, 0.051, 1.0, 0.3, 2.0),  # below rheobase: both only decay
         (0.0, 0.0, 1.0, 0.3, 2.0),
         (60.0, 0.6449, 1.0, 0.0, 0.0),  # the two rates nearly equal

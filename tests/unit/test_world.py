@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -128,3 +130,63 @@ def test_a_noisy_participant_lapses_as_often_as_stated():
     person.watch()
     answers = [person.seen() for _ in range(2000)]
     assert np.mean(answers) == pytest.approx(0.8, abs=0.03)
+
+
+def test_an_interval_without_duration_changes_nothing():
+    world, _ = world_of()
+    world.step(delivered(96, 80, 160))
+    before = world.state.activation.copy()
+    world.step(delivered(96, 80, 0))
+    assert np.array_equal(world.state.activation, before)
+
+
+def test_size_is_a_quarter_of_the_activated_diameter_in_the_field():
+    # Tehovnik 2006: P = 2 sqrt(I/K) / M; 0.170 deg across at 40 uA and 5 deg
+    world, _ = world_of()
+    world.step(delivered(96, 40, 160))
+    r = np.hypot(world.x_deg, world.y_deg)
+    magnification = 17.3 * (1 / (r + 0.75) - 1 / (r + 120))
+    inside = r > 0
+    assert world.sigma_deg()[inside] == pytest.approx((2 * np.sqrt(40 / 675) / magnification / 4)[inside])
+
+
+def test_a_phosphene_is_drawn_where_it_is_in_the_field():
+    world, _ = world_of("argus60", scatter={"dropout": 0.0, "position_mm": 0.0})
+    for electrode in (0, 9, 50, 59):
+        only = np.zeros(60, np.float32)
+        only[electrode] = 200
+        train = delivered(60, 0, 160, width_us=450)
+        world.step(delivered(60, 0, 10_000, 0))
+        world.step(Delivered(1, 1, 0, train.dt_ns, only, train.pulse_width_us, train.pulses, train.slot))
+        seen = world.percept(1, 1, 1)
+        row, column = np.unravel_index(seen.image.argmax(), seen.image.shape)
+        pixel_deg = seen.extent_deg[0] / 256
+        x = seen.centre_deg[0] + (column + 0.5 - 128) * pixel_deg
+        y = seen.centre_deg[1] - (row + 0.5 - 128) * pixel_deg
+        assert (x, y) == pytest.approx((world.x_deg[electrode], world.y_deg[electrode]), abs=pixel_deg)
+
+
+def test_activity_is_one_where_brightness_saturates_and_proportional_below():
+    world, _ = world_of()
+    full = world.config.tissue.half_ua_s + np.log(99) / world.config.tissue.slope_per_ua_s
+    world.state = replace(world.state, activation=full * np.linspace(0, 2, 96))
+    assert world.activity() == pytest.approx(np.minimum(np.linspace(0, 2, 96), 1))
+    lit = world.brightness_of(np.full(96, full))[world.responsive]
+    assert lit == pytest.approx(0.99)
+
+
+def test_dropouts_are_as_many_as_stated_and_evoke_nothing():
+    world, _ = world_of("nhp1024", scatter={"dropout": 0.3, "position_mm": 0.0})
+    assert world.responsive.mean() == pytest.approx(0.7, abs=0.06)
+    world.step(delivered(1024, 100, 160))
+    assert not world.brightness()[~world.responsive].any()
+
+
+def test_an_electrode_scattered_off_the_map_evokes_nothing():
+    rig = load_rig("utah96", uncalibrated=True)
+    near = rig.config.implant.model_copy(update={"placements": (ArrayPlacement(x_mm=3.0, y_mm=0.0),)})
+    config = load_world("human_v1")
+    config = config.model_copy(update={"scatter": config.scatter.model_copy(update={"position_mm": 3.0})})
+    world = World(config, place(near, rig.array), 0)
+    assert 0 < world.responsive.sum() < 80
+    assert (world.x_deg[world.responsive] > 0).all()
