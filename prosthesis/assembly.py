@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import zmq
 
 from prosthesis import __version__
@@ -82,6 +83,8 @@ def open_session(rig: Rig, link: Link, credentials: Credentials, clock: Clock) -
 
 def assemble(rig: Rig, link: Link, credentials: Credentials, clock: Clock) -> Device:
     """Make every part that the rig names; errors name the part's file or key."""
+    # OpenCV's threads cost more to wake than our small pictures take
+    cv2.setNumThreads(1)
     config = rig.config
     view = make_view(config.view, config.camera, rig.calibration)
     encoder = open_encoder(config.encoder, view)

@@ -6,6 +6,7 @@ axis is the line of sight: the direction (x, y) falls ``tan(x)`` to the right an
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -77,30 +78,59 @@ def sample(rgb: U8, view: View, size: int) -> U8:
     Area-averaged by halving while at least two camera pixels fall on a sample, then interpolated to the exact place:
     a plain area resize is five times slower and can only crop whole pixels.
     """
-    height, width = rgb.shape[:2]
+    plan = _plan(view, size, rgb.shape[0], rgb.shape[1])
+    if plan is None:
+        return np.zeros((size, size, 3), np.uint8)
+    cut = rgb[plan.rows, plan.columns]
+    if plan.places is None:
+        resized: U8 = cv2.resize(cut, (size, size), interpolation=cv2.INTER_LINEAR)
+        return resized
+    small = _halve(cut, plan.block)
+    sampled: U8 = cv2.remap(small, *plan.places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    _blacken(sampled, view.crop, size)
+    return sampled
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What to cut out of a frame, by how much to average it, and OpenCV's fixed-point maps from there to the samples.
+
+    Without maps a plain resize is exact, and four times faster: the cut is whole pixels, none larger than a sample, so
+    that no sample needs a pixel beyond it.
+    """
+
+    rows: slice
+    columns: slice
+    block: int
+    places: tuple[npt.NDArray[np.int16], npt.NDArray[np.uint16]] | None
+
+
+@functools.lru_cache(maxsize=16)
+def _plan(view: View, size: int, height: int, width: int) -> _Plan | None:
+    """Return how to sample frames of one size, ``None`` when no part of them is in view."""
     left, top, right, bottom = view.crop
     x_px, y_px = left * width, top * height
     x_step, y_step = (right - left) * width / size, (bottom - top) * height / size
-    if _is_whole(view.crop, width, height) and min(x_step, y_step) < 2:
-        inside = rgb[round(y_px) : round(view.crop[3] * height), round(x_px) : round(view.crop[2] * width)]
-        resized: U8 = cv2.resize(inside, (size, size), interpolation=cv2.INTER_LINEAR)
-        return resized
+    edges = (x_px, y_px, right * width, bottom * height)
+    if 1 <= min(x_step, y_step) < 2 and _is_whole(edges, width, height):
+        x0, y0, x1, y1 = (round(edge) for edge in edges)
+        return _Plan(slice(y0, y1), slice(x0, x1), 1, None)
     block = 2 ** max(0, math.floor(math.log2(min(x_step, y_step))))
     columns = _window(x_px, x_px + size * x_step, width, block)
     rows = _window(y_px, y_px + size * y_step, height, block)
     if not columns or not rows:
-        return np.zeros((size, size, 3), np.uint8)
-    small = _halve(rgb[rows.start : rows.stop, columns.start : columns.stop], block)
-    to_small = np.array(
-        [
-            [x_step / block, 0.0, (x_px + x_step / 2 - columns.start) / block - 0.5],
-            [0.0, y_step / block, (y_px + y_step / 2 - rows.start) / block - 0.5],
-        ]
-    )
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    sampled: U8 = cv2.warpAffine(small, to_small, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    _blacken(sampled, view.crop, size)
-    return sampled
+        return None
+    x = (x_px + (np.arange(size) + 0.5) * x_step - columns.start) / block - 0.5
+    y = (y_px + (np.arange(size) + 0.5) * y_step - rows.start) / block - 0.5
+    x_map, y_map = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
+    places = cv2.convertMaps(x_map, y_map, cv2.CV_16SC2)
+    return _Plan(slice(rows.start, rows.stop), slice(columns.start, columns.stop), block, places)
+
+
+def _is_whole(edges: tuple[float, float, float, float], width: int, height: int) -> bool:
+    """Return whether a crop's edges (left, top, right, bottom, in pixels) are whole and within the frame."""
+    inside = min(edges) >= -1e-6 and edges[2] <= width + 1e-6 and edges[3] <= height + 1e-6
+    return inside and all(abs(edge - round(edge)) < 1e-6 for edge in edges)
 
 
 def cell_centres_deg(field: Field, shape: tuple[int, int]) -> tuple[F64, F64]:
@@ -144,6 +174,15 @@ def _fitted_crop(config: ViewConfig, camera: CameraConfig) -> tuple[float, float
     return _whole(_fractions(*_squared(x_span, y_span), camera), camera)
 
 
+def _whole(crop: tuple[float, float, float, float], camera: CameraConfig) -> tuple[float, float, float, float]:
+    """Return a crop within the frame with its edges on the nearest of the camera's pixel edges."""
+    if min(crop) < 0 or max(crop) > 1:
+        return crop
+    left, top, right, bottom = crop
+    w, h = camera.width, camera.height
+    return round(left * w) / w, round(top * h) / h, round(right * w) / w, round(bottom * h) / h
+
+
 def _true_scale_crop(config: ViewConfig, camera: CameraConfig, field: Field) -> tuple[float, float, float, float]:
     if config.crop_deg is not None or config.centre_deg != (0.0, 0.0):
         raise ConfigError(
@@ -182,22 +221,6 @@ def _window(low_px: float, high_px: float, length: int, block: int) -> range:
     start = max(0, math.floor(low_px) - block)
     blocks = math.ceil((high_px - start) / block) + 1
     return range(start, min(length, start + blocks * block))
-
-
-def _is_whole(crop: tuple[float, float, float, float], width: int, height: int) -> bool:
-    """Return whether a crop within the frame consists of whole pixels, which OpenCV resizes four times faster."""
-    edges = (crop[0] * width, crop[1] * height, crop[2] * width, crop[3] * height)
-    inside = min(crop) >= 0 and max(crop) <= 1
-    return inside and all(abs(edge - round(edge)) < 1e-6 for edge in edges)
-
-
-def _whole(crop: tuple[float, float, float, float], camera: CameraConfig) -> tuple[float, float, float, float]:
-    """Return a crop within the frame with its edges on the nearest of the camera's pixel edges."""
-    if min(crop) < 0 or max(crop) > 1:
-        return crop
-    left, top, right, bottom = crop
-    w, h = camera.width, camera.height
-    return round(left * w) / w, round(top * h) / h, round(right * w) / w, round(bottom * h) / h
 
 
 def _halve(rgb: U8, block: int) -> U8:

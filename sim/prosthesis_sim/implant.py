@@ -30,7 +30,7 @@ from prosthesis.wire import (
     read_header,
     read_tiles,
 )
-from prosthesis_sim.limits import implant_limits, refuse_configuration, refuse_electrodes
+from prosthesis_sim.limits import implant_limits, refuse_configuration, refuse_electrodes, warm_up
 from prosthesis_sim.realtime import pulse
 
 NS_PER_MS = 1_000_000
@@ -57,7 +57,8 @@ class Implant:
         self._charge_fc = np.zeros(rig.electrodes, np.int64)
         self._codes = np.zeros(rig.electrodes, np.uint16)
         self.adopt(0, None)
-        # compiled now: the first command must not wait for it
+        # compiled now: the first pattern must not wait for it
+        warm_up()
         one = np.zeros(1, np.int64)
         pulse(np.zeros(1), one, one, one, one.copy(), 0.0, np.zeros(1, np.int32))
 

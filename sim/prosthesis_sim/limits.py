@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
 from prosthesis.config import Rig, Tier
-from prosthesis.messages import U8, Refusal
+from prosthesis.messages import U8, Refusal, readonly
 from prosthesis.wire import Configuration, Modulated
 
 I64 = npt.NDArray[np.int64]
@@ -84,19 +85,51 @@ def refuse_electrodes(amplitude_na: I64, configuration: Configuration, limits: I
     A slot that exceeds its total current or count is refused whole: which of its electrodes to spare is not the
     implant's to choose.
     """
-    charge_fc = amplitude_na * configuration.pulse_width_us
-    totals_na = np.bincount(configuration.slot, amplitude_na)
-    counts = np.bincount(configuration.slot, amplitude_na > 0)
     refusal = np.zeros(len(amplitude_na), np.uint8)
-    over_current = amplitude_na.max() > min(limits.amplitude_na, limits.compliance_na)
-    over_charge = charge_fc.max() > min(limits.charge_fc, limits.density_fc)
-    if over_current or over_charge:
-        refusal[amplitude_na > limits.compliance_na] = Refusal.COMPLIANCE
-        refusal[charge_fc > limits.density_fc] = Refusal.CHARGE_DENSITY
-        refusal[charge_fc > limits.charge_fc] = Refusal.CHARGE
-        refusal[amplitude_na > limits.amplitude_na] = Refusal.AMPLITUDE
-    if totals_na.max() > limits.slot_na or counts.max() > limits.slot_count:
-        driven = (amplitude_na > 0) & (refusal == 0)
-        refusal[driven & (counts > limits.slot_count)[configuration.slot]] = Refusal.SLOT_COUNT
-        refusal[driven & (totals_na > limits.slot_na)[configuration.slot]] = Refusal.SLOT_CURRENT
+    electrode = (limits.compliance_na, limits.density_fc, limits.charge_fc, limits.amplitude_na)
+    slot = (limits.slot_count, limits.slot_na)
+    _refuse(amplitude_na, configuration.pulse_width_us, configuration.slot, electrode, slot, refusal)
     return refusal
+
+
+_COMPLIANCE, _DENSITY, _CHARGE, _AMPLITUDE = (
+    int(code) for code in (Refusal.COMPLIANCE, Refusal.CHARGE_DENSITY, Refusal.CHARGE, Refusal.AMPLITUDE)
+)
+_SLOT_COUNT, _SLOT_CURRENT = int(Refusal.SLOT_COUNT), int(Refusal.SLOT_CURRENT)
+
+
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _refuse(
+    amplitude_na: I64,
+    width_us: npt.NDArray[np.uint16],
+    slot: U8,
+    most: tuple[int, int, int, int],
+    most_in_slot: tuple[int, int],
+    refusal: U8,
+) -> None:
+    total_na, count = np.zeros(256, np.int64), np.zeros(256, np.int64)
+    for n in range(len(amplitude_na)):
+        amplitude = amplitude_na[n]
+        charge_fc = amplitude * np.int64(width_us[n])
+        total_na[slot[n]] += amplitude
+        count[slot[n]] += amplitude > 0
+        if amplitude > most[3]:
+            refusal[n] = _AMPLITUDE
+        elif charge_fc > most[2]:
+            refusal[n] = _CHARGE
+        elif charge_fc > most[1]:
+            refusal[n] = _DENSITY
+        elif amplitude > most[0]:
+            refusal[n] = _COMPLIANCE
+    for n in range(len(amplitude_na)):
+        if amplitude_na[n] > 0 and refusal[n] == 0:
+            if total_na[slot[n]] > most_in_slot[1]:
+                refusal[n] = _SLOT_CURRENT
+            elif count[slot[n]] > most_in_slot[0]:
+                refusal[n] = _SLOT_COUNT
+
+
+def warm_up() -> None:
+    """Compile ``refuse_electrodes``, before time matters."""
+    none = readonly(np.zeros(1), np.uint8)
+    _refuse(np.zeros(1, np.int64), readonly(none, np.uint16), none, (0, 0, 0, 0), (0, 0), np.zeros(1, np.uint8))

@@ -9,7 +9,7 @@ from prosthesis.messages import Delivered, Percept, readonly
 from prosthesis_sim.electrodes import ElectrodeArray
 from prosthesis_sim.patient import CurrentSpread, FieldPart, WorldConfig
 from prosthesis_sim.phosphenes import Brightness, spread_radius_mm
-from prosthesis_sim.realtime import live, render
+from prosthesis_sim.realtime import light, live, render
 from prosthesis_sim.tissue import Tissue, TissueState
 
 F64 = npt.NDArray[np.float64]
@@ -60,7 +60,15 @@ class World:
         per_deg_x, per_deg_y = s.width / wide, s.height / high
         self._column = (self.x_deg - x) * per_deg_x + s.width / 2
         self._row = (y - self.y_deg) * per_deg_y + s.height / 2
-        self._px_per_deg, self._aspect = per_deg_x, per_deg_y / per_deg_x
+        self._aspect = per_deg_y / per_deg_x
+        n = len(self.x_deg)
+        self._peaks, self._sigma_px = np.zeros(n), np.ones(n)
+        self._sigma_px_per_root_ua, self._sigma_px_fixed = np.zeros(n), np.zeros(n)
+        if isinstance(config.spread, CurrentSpread):
+            one_ua_mm = 0.5 * spread_radius_mm(np.ones(n), config.spread.k_ua_per_mm2)
+            self._sigma_px_per_root_ua = one_ua_mm / self._mm_per_deg * per_deg_x
+        else:
+            self._sigma_px_fixed = config.spread.sigma_mm / self._mm_per_deg * per_deg_x
 
     def _coverage(self) -> FieldPart:
         """Return the square around all phosphenes, with a tenth to spare on each side."""
@@ -109,15 +117,24 @@ class World:
         return sigma
 
     def percept(self, seq: int, t_ns: int, made_ns: int) -> Percept:
-        """Return what is seen now."""
-        s = self.config.screen
-        brightness = self.brightness()
+        """Return what is seen now, by the compiled path: ``brightness`` at ``sigma_deg``, as the reference draws it."""
+        s, t, part = self.config.screen, self.config.tissue, self._part
+        peaks, sigma_px = self._peaks, self._sigma_px
+        visible = light(
+            self.state.activation,
+            self.threshold_ua_s,
+            self.state.last_ua,
+            t.slope_per_ua_s,
+            t.half_ua_s,
+            self._sigma_px_per_root_ua,
+            self._sigma_px_fixed,
+            peaks,
+            sigma_px,
+        )
         image = np.empty((s.height, s.width), np.float32)
-        sigma_px = np.maximum(self.sigma_deg() * self._px_per_deg, 1e-3)
-        render(image, self._column, self._row, sigma_px, self._aspect, brightness)
-        visible = int(np.count_nonzero(brightness))
-        part = self._part
-        return Percept(seq, t_ns, readonly(image, np.float32), part.centre_deg, part.extent_deg, visible, made_ns)
+        render(image, self._column, self._row, sigma_px, self._aspect, peaks)
+        image.flags.writeable = False
+        return Percept(seq, t_ns, image, part.centre_deg, part.extent_deg, visible, made_ns)
 
     def activity(self) -> F64:
         """Return each site's evoked activity f64[n] in 0..1, 1 where brightness would be 0.99."""

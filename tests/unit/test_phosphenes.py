@@ -83,7 +83,7 @@ def test_pixels_need_not_be_square():
     x, y, sigma, bright = (np.array([v]) for v in (1.3, -2.1, 0.5, 0.8))
     image = np.empty((256, 64), np.float32)
     render(image, x * 4 + 32, 128 - y * 16, sigma * 4, 4.0, bright)
-    assert np.abs(image - render_reference(wide, EDGES, x, y, sigma, bright)).max() < 2e-4
+    assert np.abs(image - render_reference(wide, EDGES, x, y, sigma, bright)).max() < 1 / 1024
 
 
 @pytest.mark.parametrize("sigma_px", [0.2, 1.0, 3.0, 30.0, 300.0])

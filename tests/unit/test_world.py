@@ -11,6 +11,7 @@ from prosthesis.messages import Delivered
 from prosthesis_sim.electrodes import place
 from prosthesis_sim.participant import Participant
 from prosthesis_sim.patient import load_world
+from prosthesis_sim.phosphenes import render_reference
 from prosthesis_sim.world import World
 
 MS = 1_000_000
@@ -190,3 +191,20 @@ def test_an_electrode_scattered_off_the_map_evokes_nothing():
     world = World(config, place(near, rig.array), 0)
     assert 0 < world.responsive.sum() < 80
     assert (world.x_deg[world.responsive] > 0).all()
+
+
+@pytest.mark.parametrize("rig_name", ["argus60", "utah96", "nhp1024"])
+def test_the_compiled_percept_is_the_reference_of_brightness_and_size(rig_name):
+    world, rig = world_of(rig_name)
+    n = rig.electrodes
+    random = np.random.default_rng(3)
+    train = delivered(n, 0, 160, rig.config.modulator.rate_hz, rig.config.modulator.pulse_width_us)
+    amplitude = random.uniform(0, 150, n).astype(np.float32)
+    world.step(Delivered(1, 1, 0, train.dt_ns, amplitude, train.pulse_width_us, train.pulses, train.slot))
+    percept = world.percept(1, 1, 1)
+    (x, y), (wide, high) = percept.centre_deg, percept.extent_deg
+    across, up = x + wide * np.linspace(-0.5, 0.5, 257), y + high * np.linspace(-0.5, 0.5, 257)
+    sigma = np.maximum(world.sigma_deg(), 1e-6)
+    image = render_reference(across, up, world.x_deg, world.y_deg, sigma, world.brightness())
+    assert percept.visible == np.count_nonzero(world.brightness()) > n / 4
+    assert np.abs(percept.image - image).max() < 4e-3
