@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import socket
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from prosthesis.bench import free_port
 from prosthesis.config import load_rig
 from prosthesis.errors import LinkError
 from prosthesis.links.keys import key_folder, make_keys
+from prosthesis.links.zmq import PARTICIPANT
 from prosthesis.pipeline import Passage
 from prosthesis.recorder import metadata
 from prosthesis.runtime import RunSummary
@@ -59,8 +61,10 @@ def report(log: Path, folder: Path, rig_name: str | None, say: Say) -> None:
     """Write film and report of a recording into ``folder``."""
     rig = load_rig(rig_name or metadata(log)["rig"])
     folder.mkdir(parents=True, exist_ok=True)
-    make_film(log, folder / "percept.mp4", rig)
-    write_report(log, folder)
+    # one for any player, one that browsers play inside the report
+    for film in ("percept.mp4", "percept.webm"):
+        make_film(log, folder / film, rig)
+    write_report(log, folder, rig)
     say(f"wrote {folder}")
 
 
@@ -70,6 +74,7 @@ def _world(rig_name: str, port: int, world: str | None) -> Iterator[subprocess.P
     command = [sys.executable, "-m", "prosthesis", "sim", rig_name, "--port", str(port)]
     child = subprocess.Popen(command + (["--world", world] if world else []))
     try:
+        _await_listening(child, port)
         yield child
     finally:
         child.terminate()
@@ -78,6 +83,20 @@ def _world(rig_name: str, port: int, world: str | None) -> Iterator[subprocess.P
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def _await_listening(child: subprocess.Popen[bytes], port: int) -> None:
+    """Return when the world accepts connections: before that a device would only report that nobody answers."""
+    end = time.monotonic() + START_S
+    while time.monotonic() < end:
+        if child.poll() is not None:
+            raise LinkError("the simulated patient did not start; its own message is above")
+        try:
+            socket.create_connection(("127.0.0.1", port + PARTICIPANT), 0.2).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise LinkError(f"the simulated patient was not ready within {START_S:g} s")
 
 
 class _Progress:

@@ -41,7 +41,8 @@ Colour = tuple[int, int, int]
 FPS = 25.0
 # the first that the installed OpenCV can write and read back: browsers play all but the last. PyPI's wheels have no
 # H.264 encoder; their VP9 takes 140 ms a picture on a laptop core, their VP8 18 ms
-CODECS = {".mp4": ("avc1", "vp09", "mp4v"), ".webm": ("VP80", "VP90")}
+# no VP9 in .mp4: it takes three times as long as the film
+CODECS = {".mp4": ("avc1", "mp4v"), ".webm": ("VP80", "VP90")}
 
 WIDTH, HEIGHT, PANEL, GAP, TOP = 1280, 424, 300, 16, 76
 NIGHT, WELL, INK, MUTED, LINE = (15, 18, 22), (24, 28, 34), (230, 237, 243), (139, 148, 158), (62, 70, 80)
