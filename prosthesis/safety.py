@@ -52,6 +52,7 @@ class GuardLimits:
     slot_current_ua: float
     simultaneous: int
     average_nc_per_s: float
+    advisory_average_nc_per_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,9 @@ class GuardState:
 def guard_limits(rig: Rig) -> GuardLimits:
     """Collect a rig's limits: the array's charge limits, the stimulator's currents, the calibration's maxima."""
     hard = (rig.array.limits.hard, rig.stimulator.limits.hard)
+    advisory = (rig.array.limits.advisory, rig.stimulator.limits.advisory)
     caps = [cap for tier in hard for cap in _caps(rig, tier, "hard")]
-    caps += [
-        c for tier in (rig.array.limits.advisory, rig.stimulator.limits.advisory) for c in _caps(rig, tier, "advisory")
-    ]
+    caps += [cap for tier in advisory for cap in _caps(rig, tier, "advisory")]
     maximum = rig.calibration.column("max_ua")
     compliance_ua = COMPLIANCE_MARGIN * 1e3 * rig.stimulator.compliance_v / rig.calibration.column("impedance_kohm")
     caps.append(_current_cap("calibrated maximum", "hard", float(maximum.max()), maximum))
@@ -82,8 +82,13 @@ def guard_limits(rig: Rig) -> GuardLimits:
         rig.config.modulator.raster_groups,
         min([np.inf] + [t.slot_current_ua.value for t in hard if t.slot_current_ua]),
         int(min([rig.electrodes] + [t.simultaneous.value for t in hard if t.simultaneous])),
-        min([np.inf] + [t.average_charge_nc_per_s.value for t in hard if t.average_charge_nc_per_s]),
+        _least_average(hard),
+        _least_average(advisory),
     )
+
+
+def _least_average(tiers: tuple[Tier, Tier]) -> float:
+    return min([math.inf] + [tier.average_charge_nc_per_s.value for tier in tiers if tier.average_charge_nc_per_s])
 
 
 def _current_cap(rule: str, tier: str, limit: float, current_ua: float | F64) -> Cap:
@@ -199,12 +204,15 @@ class Guard:
         return np.minimum(rate, limit)
 
     def _limit_average(self, amplitude: F64, state: GuardState, found: list[Intervention]) -> F64:
-        limit = self._limits.average_nc_per_s
-        if state.average_nc_per_s.max() <= limit:
-            return amplitude
-        spent = (state.average_nc_per_s > limit) & (amplitude > 0)
+        hard, advisory = self._limits.average_nc_per_s, self._limits.advisory_average_nc_per_s
         worst = float(state.average_nc_per_s.max())
-        found.append(Intervention("average charge", "hard", int(spent.sum()), worst, limit, "nC/s"))
+        if worst > advisory:
+            over = int(np.count_nonzero(state.average_nc_per_s > advisory))
+            found.append(Intervention("average charge", "advisory", over, worst, advisory, "nC/s"))
+        if worst <= hard:
+            return amplitude
+        spent = (state.average_nc_per_s > hard) & (amplitude > 0)
+        found.append(Intervention("average charge", "hard", int(spent.sum()), worst, hard, "nC/s"))
         return np.where(spent, 0.0, amplitude)
 
     def _limit_slots(self, amplitude: F64, slot: U8, found: list[Intervention]) -> F64:

@@ -135,3 +135,13 @@ def test_a_disabled_electrode_is_silent_and_said_so(limits):
     allowed, found, _ = guard.allow(pattern([10, 10, 10, 10]), guard.initial(), 0.0)
     assert allowed.amplitude_ua.tolist() == [10, 0, 10, 10]
     assert ("disabled electrode", "hard") in rules(found)
+
+
+def test_an_advisory_average_is_reported_and_changes_nothing(limits):
+    guard = Guard(replace(limits, advisory_average_nc_per_s=100.0))
+    asked = pattern([40, 0, 0, 0])
+    state = guard.initial()
+    for _ in range(50):
+        allowed, found, state = guard.allow(asked, state, 0.1)
+    assert allowed.amplitude_ua[0] == 40
+    assert ("average charge", "advisory") in rules(found)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -291,3 +293,14 @@ def test_a_tile_that_keeps_getting_lost_goes_silent_alone():
     assert lab.implant.state is ImplantState.STIMULATING
     assert pieces[-1].amplitude_ua[:64].all()
     assert not pieces[-1].amplitude_ua[64:].any()
+
+
+def test_modulated_by_rate_each_electrode_pulses_at_its_own(hand_rig):
+    modulator = hand_rig.config.modulator.model_copy(update={"modulate": "rate"})
+    lab = Lab(replace(hand_rig, config=hand_rig.config.model_copy(update={"modulator": modulator})))
+    lab.session.open()
+    lab.session.arm()
+    pieces = [piece for _ in range(100) for piece in lab.frame((200, 100, 50, 0), dt_ms=20)]
+    pulses = sum(p.pulses.astype(int) for p in pieces)
+    assert pulses.tolist() == pytest.approx([200, 100, 50, 0], abs=1)  # 2 s at 100, 50, 25 and 0 Hz
+    assert pieces[-1].amplitude_ua.tolist() == pytest.approx([40, 40, 40, 0])
