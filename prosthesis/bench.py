@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
-import socket
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +27,7 @@ from prosthesis.links.keys import Keys, key_folder, load_keys, make_keys
 from prosthesis.links.zmq import WORLD_TAPS, curve_client, heartbeats
 from prosthesis.messages import U8, Frame, HopTimes, ImplantState, Message, Percept
 from prosthesis.pipeline import Passage
+from prosthesis.processes import free_port, running
 from prosthesis.results import Figure, Recipe
 from prosthesis.runtime import RunSummary, Watch
 from prosthesis.schemas import decode
@@ -76,7 +75,7 @@ def bench(rig_name: str, seconds: float = 10.0) -> BenchResult:
     """Run the rig against a world in a second process for about ``seconds`` and return what was measured."""
     make_keys(key_folder())
     rig = with_choices(load_rig(rig_name), port=free_port())
-    with _process("-m", "prosthesis", "sim", rig_name, "--port", str(rig.link.port)), _floor(rig.link.port) as floor:
+    with running("-m", "prosthesis", "sim", rig_name, "--port", str(rig.link.port)), _floor(rig.link.port) as floor:
         link, credentials = open_link(rig)
         device = assemble(rig, link, credentials, MonotonicClock())
         try:
@@ -84,39 +83,6 @@ def bench(rig_name: str, seconds: float = 10.0) -> BenchResult:
         finally:
             device.source.close()
             link.close()
-
-
-def free_port() -> int:
-    """Return the first of several free consecutive ports on loopback."""
-    for _ in range(50):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            base = int(probe.getsockname()[1])
-        if base < 65500 and all(_is_free(base + offset) for offset in range(FLOOR_PORT + 2)):
-            return base
-    raise LinkError("no ten consecutive free ports on this machine")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-@contextmanager
-def _process(*arguments: str) -> Iterator[None]:
-    child = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.DEVNULL)
-    try:
-        yield
-    finally:
-        child.terminate()
-        try:
-            child.wait(5)
-        except subprocess.TimeoutExpired:
-            child.kill()
 
 
 class Floor:
@@ -147,7 +113,7 @@ class Floor:
 
 @contextmanager
 def _floor(port: int) -> Iterator[Floor]:
-    with _process("-m", "prosthesis.bench", str(port)):
+    with running("-m", "prosthesis.bench", str(port)):
         floor = Floor(port, load_keys("device"))
         try:
             yield floor

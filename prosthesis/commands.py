@@ -121,8 +121,14 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     from prosthesis.assembly import calibrate_rig
     from prosthesis.calibration import save_calibration
 
+    trials = 0
+
     def progress(done: int, of: int) -> None:
-        _say(f"{done} of {of} electrodes measured")
+        nonlocal trials
+        trials += 1
+        end = "\r" if sys.stderr.isatty() else "\n"
+        if sys.stderr.isatty() or trials % 10 == 0 or done == of:
+            sys.stderr.write(f"round {trials}: {done} of {of} electrodes measured{end}")
 
     out = arguments.out or Path(f"{Path(arguments.rig).stem}-calibration.yaml")
     host, port = arguments.link or (None, None)

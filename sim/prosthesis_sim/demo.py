@@ -5,20 +5,18 @@ from __future__ import annotations
 import datetime
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from prosthesis.assembly import run_rig, with_choices
-from prosthesis.bench import free_port
 from prosthesis.config import load_rig
 from prosthesis.errors import LinkError
 from prosthesis.links.keys import key_folder, make_keys
 from prosthesis.links.zmq import PARTICIPANT
 from prosthesis.pipeline import Passage
+from prosthesis.processes import free_port, running
 from prosthesis.recorder import metadata
 from prosthesis.runtime import RunSummary
 from prosthesis_sim.film import make_film
@@ -48,7 +46,9 @@ def demo(rig_name: str, seconds: float, choices: Choices, out: Path, say: Say) -
     folder = out / datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "run.mcap"
-    with _world(rig_name, port, choices.world) as world:
+    patient = ["--world", choices.world] if choices.world else []
+    with running("-m", "prosthesis", "sim", rig_name, "--port", str(port), *patient) as world:
+        _await_listening(world, port)
         summary = run_rig(rig, record=log, on_frame=_Progress(seconds, world, say))
     if not summary.sent:
         raise LinkError(f"the simulated patient did not take part ({'; '.join(summary.events) or 'no reason given'})")
@@ -66,23 +66,6 @@ def report(log: Path, folder: Path, rig_name: str | None, say: Say) -> None:
         make_film(log, folder / film, rig)
     write_report(log, folder, rig)
     say(f"wrote {folder}")
-
-
-@contextmanager
-def _world(rig_name: str, port: int, world: str | None) -> Iterator[subprocess.Popen[bytes]]:
-    """Run ``prosthesis sim`` beside us, and end it with us."""
-    command = [sys.executable, "-m", "prosthesis", "sim", rig_name, "--port", str(port)]
-    child = subprocess.Popen(command + (["--world", world] if world else []))
-    try:
-        _await_listening(child, port)
-        yield child
-    finally:
-        child.terminate()
-        try:
-            child.wait(5)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
 
 
 def _await_listening(child: subprocess.Popen[bytes], port: int) -> None:

@@ -12,10 +12,10 @@ import zmq
 from helpers import HAND
 
 from prosthesis.assembly import assemble, open_link, with_choices
-from prosthesis.bench import free_port
 from prosthesis.config import load_rig
 from prosthesis.links.keys import load_keys, make_keys
 from prosthesis.links.zmq import WORLD_TAPS
+from prosthesis.processes import free_port
 from prosthesis.schemas import decode
 from prosthesis.taps import listen
 from prosthesis.timing import MonotonicClock
