@@ -30,7 +30,7 @@ from prosthesis.pipeline import Passage
 from prosthesis.processes import free_port, running
 from prosthesis.results import Figure, Recipe
 from prosthesis.runtime import RunSummary, Watch
-from prosthesis.schemas import decode
+from prosthesis.schemas import decode, stamp
 from prosthesis.taps import Context, listen
 from prosthesis.timing import MonotonicClock, Percentiles, percentiles
 
@@ -266,11 +266,11 @@ class _Percepts:
         return percept.image.shape[1], percept.image.shape[0]
 
     def count(self) -> int:
-        """Return how many percepts have been reported since last asked."""
-        count = 0
-        while self._messages.receive(0.0) is not None:
-            count += 1
-        return count
+        """Return for how many patterns percepts have been reported since last asked; a radio brings one in parts."""
+        seqs = set()
+        while (heard := self._messages.receive(0.0)) is not None:
+            seqs.add(stamp(*heard)[0])
+        return len(seqs)
 
 
 def _pace(samples: list[tuple[Passage, HopTimes]], inference: list[int], hop: list[int]) -> Pace:

@@ -51,8 +51,8 @@ class Channel:
         return self._flying[0][0] if self._flying else None
 
     @property
-    def backlog_ns(self) -> int:
-        """Until when the air is busy with what was sent."""
+    def free_ns(self) -> int:
+        """When the air is free again; a sender that waits until then never queues stale packets on it."""
         return self._free_ns
 
     def _serialisation_ns(self, packet: bytes) -> int:

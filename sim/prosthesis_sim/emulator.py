@@ -56,6 +56,7 @@ class Emulator:
         self.participant = Participant(self.world, seed + 1)
         self._door = ImplantDoor(self.implant, identity, allowed, self._record)
         self.channel = Channel(rig.link.radio, seed + 2)
+        self._waiting: bytes | None = None
 
     def command(self, data: bytes) -> bytes:
         """Answer one command message."""
@@ -63,12 +64,28 @@ class Emulator:
         return self._door.answer(data, self._now_ns())
 
     def hear(self, message: bytes) -> None:
-        """Put one stimulation message on the air."""
-        self.channel.send(split(message), self._now_ns())
+        """Put one stimulation message on the air, or let it wait while the air is busy: only the newest waits."""
+        if self._waiting is not None:
+            self.implant.skipped += 1
+        self._waiting = message
+        self._transmit(self._now_ns())
+
+    def _transmit(self, now_ns: int) -> None:
+        if self._waiting is not None and self.channel.free_ns <= now_ns:
+            self.channel.send(split(self._waiting), now_ns)
+            self._waiting = None
+
+    def next_event_ns(self) -> int | None:
+        """Return when something happens on the air by itself, ``None`` when nothing will."""
+        arrives_ns = self.channel.next_arrival_ns()
+        if self._waiting is None:
+            return arrives_ns
+        return self.channel.free_ns if arrives_ns is None else min(arrives_ns, self.channel.free_ns)
 
     def step(self, *, look: bool = False) -> Outcome:
         """Live until now; obey what has arrived. A percept is made when a pattern was obeyed, or to ``look``."""
         received_ns = self._now_ns()
+        self._transmit(received_ns)
         delivered: list[Delivered] = []
         obeyed = False
         while (arrives_ns := self.channel.next_arrival_ns()) is not None and arrives_ns <= received_ns:

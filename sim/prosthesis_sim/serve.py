@@ -97,10 +97,10 @@ class Server:
         self._tell(outcome, now)
 
     def _wait_ms(self) -> int:
-        arrival = self._emulator.channel.next_arrival_ns()
-        if arrival is None:
+        event_ns = self._emulator.next_event_ns()
+        if event_ns is None:
             return int(TICK_S * 1000)
-        return max(0, min(int(TICK_S * 1000), (arrival - time.monotonic_ns()) // 1_000_000))
+        return max(0, min(int(TICK_S * 1000), (event_ns - time.monotonic_ns()) // 1_000_000))
 
     def _hear_newest(self) -> bool:
         """Drain the socket, keep the newest message, count the rest as skipped."""

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from prosthesis.config import RadioConfig
+from prosthesis.config import RadioConfig, load_rig
+from prosthesis.timing import ManualClock
 from prosthesis_sim.channel import Channel
+from prosthesis_sim.emulator import Emulator
+from prosthesis_sim.patient import load_world
 
 MS = 1_000_000
 
@@ -47,3 +54,26 @@ def test_one_seed_is_one_weather():
         return channel.arrivals(0)
 
     assert weather(1) == weather(1) != weather(2)
+
+
+def test_a_slow_air_carries_the_newest_pattern_and_counts_the_ones_it_had_no_time_for():
+    rig = load_rig("icvp400", uncalibrated=True)
+    radio = RadioConfig(rate_kbps=1000)
+    rig = replace(rig, link=rig.link.model_copy(update={"radio": radio}))
+    clock = ManualClock(10)
+    key = X25519PrivateKey.generate()
+    emulator = Emulator(rig, load_world(rig.config.world), key, frozenset(), 0, clock.now_ns, see=False)
+    sent = []
+    emulator.channel.send = lambda packets, now_ns: sent.append(b"".join(packets)) or occupy(now_ns)
+
+    def occupy(now_ns):
+        emulator.channel._free_ns = now_ns + 8 * MS
+
+    for i in range(100):  # a message a millisecond over an air that takes eight for each
+        emulator.hear(bytes([i]) * 60)
+        clock.advance(MS)
+        emulator.step()
+    assert 12 <= len(sent) <= 14
+    carried = [message[0] for message in sent]
+    assert all(b - a >= 7 for a, b in itertools.pairwise(carried))
+    assert emulator.implant.skipped == 100 - len(sent) - (emulator._waiting is not None)
