@@ -242,6 +242,7 @@ class _Percepts:
 
     def __init__(self, rig: Rig) -> None:
         self._taps = [f"tcp://{rig.link.host}:{rig.link.port + WORLD_TAPS}"]
+        self._newest = 0
         self._messages = listen(self._taps, ["world_hops"], zmq.Context.instance())
 
     def of(self, seq: int, timeout_s: float = 0.2) -> HopTimes | None:
@@ -267,10 +268,12 @@ class _Percepts:
 
     def count(self) -> int:
         """Return for how many patterns percepts have been reported since last asked; a radio brings one in parts."""
-        seqs = set()
+        count = 0
         while (heard := self._messages.receive(0.0)) is not None:
-            seqs.add(stamp(*heard)[0])
-        return len(seqs)
+            seq, _ = stamp(*heard)
+            count += seq > self._newest
+            self._newest = max(self._newest, seq)
+        return count
 
 
 def _pace(samples: list[tuple[Passage, HopTimes]], inference: list[int], hop: list[int]) -> Pace:
@@ -279,9 +282,9 @@ def _pace(samples: list[tuple[Passage, HopTimes]], inference: list[int], hop: li
         previous = passage.frame.t_ns
         pairs = [*zip(passage.hops.hops, passage.hops.stamps_ns, strict=True)]
         pairs += [*zip(world.hops, world.stamps_ns, strict=True)]
-        for name, stamp in pairs:
-            durations.setdefault(name, []).append(stamp - previous)
-            previous = stamp
+        for name, stamp_ns in pairs:
+            durations.setdefault(name, []).append(stamp_ns - previous)
+            previous = stamp_ns
     path = percentiles([world.stamps_ns[-1] - passage.frame.t_ns for passage, world in samples])
     floor = {"inference": inference, "hop": hop, "both": [a + b for a, b in zip(inference, hop, strict=True)]}
     floors = {name: percentiles(values) for name, values in floor.items()}
