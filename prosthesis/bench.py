@@ -23,7 +23,7 @@ from prosthesis.bundle import load_bundle
 from prosthesis.config import Rig, load_rig
 from prosthesis.engines import open_engine
 from prosthesis.errors import LinkError
-from prosthesis.links.keys import Keys, key_folder, load_keys, make_keys
+from prosthesis.links.keys import Keys, load_keys
 from prosthesis.links.zmq import WORLD_TAPS, curve_client, heartbeats
 from prosthesis.messages import U8, Frame, HopTimes, ImplantState, Message, Percept
 from prosthesis.pipeline import Passage
@@ -73,7 +73,7 @@ class BenchResult:
 
 def bench(rig_name: str, seconds: float = 10.0) -> BenchResult:
     """Run the rig against a world in a second process for about ``seconds`` and return what was measured."""
-    make_keys(key_folder())
+    load_keys("device")  # made now if this is the first use, before several processes look for them
     rig = with_choices(load_rig(rig_name), port=free_port())
     with running("-m", "prosthesis", "sim", rig_name, "--port", str(rig.link.port)), _floor(rig.link.port) as floor:
         link, credentials = open_link(rig)

@@ -83,11 +83,14 @@ def _make_pair(folder: Path, role: str) -> list[Path]:
 
 
 def load_keys(role: str, folder: Path | None = None) -> Keys:
-    """Return the keys of ``role`` (``device`` or ``implant``).
+    """Return the keys of ``role`` (``device`` or ``implant``); an installation's first use makes its own.
 
     Raises ``ConfigError`` naming the file when one is missing, is not a key, or others may read a secret.
     """
-    folder = folder or key_folder()
+    if folder is None:
+        folder = key_folder()
+        if not folder.exists():
+            make_keys(folder)
     path = folder / f"{role}.key_secret"
     if not path.exists():
         raise ConfigError(f"{path}: no such key; make this installation's keys with 'prosthesis keys'")

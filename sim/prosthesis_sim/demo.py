@@ -13,7 +13,7 @@ from pathlib import Path
 from prosthesis.assembly import run_rig, with_choices
 from prosthesis.config import load_rig
 from prosthesis.errors import LinkError
-from prosthesis.links.keys import key_folder, make_keys
+from prosthesis.links.keys import load_keys
 from prosthesis.links.zmq import PARTICIPANT
 from prosthesis.pipeline import Passage
 from prosthesis.processes import free_port, running
@@ -40,7 +40,7 @@ def demo(rig_name: str, seconds: float, choices: Choices, out: Path, say: Say) -
 
     Raises ``ProsthesisError`` with one line when a part cannot work.
     """
-    make_keys(key_folder())
+    load_keys("device")  # made now if this is the first use, before two processes look for them
     port = free_port()
     rig = with_choices(load_rig(rig_name), choices.source, choices.task, port=port, world=choices.world)
     folder = out / datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
