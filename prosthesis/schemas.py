@@ -214,7 +214,17 @@ def _part(name: str, hint: Any) -> _Part:
         return _Part(name, _SCALARS[arguments[0]], repeated=True, unpack=tuple)
     if origin is tuple:
         return _nested_part(name, arguments[0])
-    return _array_part(name, typing.get_args(arguments[1])[0])
+    return _array_part(name, _scalar_of(hint))
+
+
+def _scalar_of(hint: Any) -> Any:
+    """Return the scalar type of an ``NDArray[...]``: a plain alias in some numpy versions, a type in others."""
+    for inner in typing.get_args(hint):
+        if isinstance(inner, type) and issubclass(inner, np.generic):
+            return inner
+        if (found := _scalar_of(inner)) is not None:
+            return found
+    return None
 
 
 def _nested_part(name: str, item: Any) -> _Part:

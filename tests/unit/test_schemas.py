@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 
 from prosthesis.errors import ProsthesisError
 from prosthesis.messages import Frame, ImplantState, Percept, Receipt, Telemetry, readonly
-from prosthesis.schemas import TOPICS, decode, encode, file_descriptor_set, schema_name, stamp
+from prosthesis.schemas import TOPICS, _scalar_of, decode, encode, file_descriptor_set, schema_name, stamp
 
 KINDS = list({topic.message: name for name, topic in TOPICS.items()}.values())  # one topic for each message type
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -37,7 +37,7 @@ def values(message, name, hint):
         item = values(message, name, arguments[0])
         return st.lists(item, max_size=5).map(tuple)
     if arguments:
-        return arrays(typing.get_args(arguments[1])[0], st.integers(0, 9))
+        return arrays(_scalar_of(hint), st.integers(0, 9))
     simple = {int: INT64, float: st.floats(), str: st.text(), bool: st.booleans()}
     return simple[hint] if hint in simple else messages(hint)
 
