@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from pathlib import Path
 
 from prosthesis.commands import Verbs, add_verb
+from prosthesis.errors import MissingExtraError
 
 RIG = "a shipped rig's name, or the path of a YAML file"
 
@@ -44,7 +46,17 @@ def register(verbs: Verbs) -> None:
     p.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: beside the recording)")
 
 
+def _require_packages() -> None:
+    """Raise ``MissingExtraError`` with the install line when the world's packages are not all there."""
+    missing = [name for name in ("numba", "array_api_compat") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"the simulated patient needs {' and '.join(missing)}; run: pip install 'prosthesis[sim]'"
+        )
+
+
 def _sim(arguments: argparse.Namespace) -> int:
+    _require_packages()
     from prosthesis_sim.simulate import simulate
 
     simulate(
@@ -61,6 +73,7 @@ def _sim(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
+    _require_packages()
     from prosthesis_sim.demo import Choices, demo
 
     choices = Choices(arguments.source, arguments.task, arguments.world)
@@ -70,6 +83,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _patient(arguments: argparse.Namespace) -> int:
+    _require_packages()
     from prosthesis.calibration import save_calibration
     from prosthesis_sim.measure import measure_patient
 
