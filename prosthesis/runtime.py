@@ -169,7 +169,8 @@ def run(
             if on_frame and not on_frame(passage, summary):
                 break
     finally:
-        _stop(session, tell)
+        if summary.sessions:
+            _stop(session, tell)
     return summary
 
 

@@ -161,13 +161,17 @@ class Implant:
             raise WireError(Refusal.LAYOUT)
         if header.seq <= self._last_seq[header.tile]:
             raise WireError(Refusal.REPLAYED)
-        if now_ns - self._captured_ns(header) > header.ttl_ms * NS_PER_MS:
+        # a capture in the future would outlive every time to live
+        if abs(now_ns - self._captured_ns(header)) > self._ttl_ns(header):
             raise WireError(Refusal.STALE)
         self._last_seq[header.tile] = header.seq
         return header, payload
 
     def _captured_ns(self, header: Header) -> int:
         return header.t_ns + self.offset_ns
+
+    def _ttl_ns(self, header: Header) -> int:
+        return min(header.ttl_ms, SAFE_AFTER_MS) * NS_PER_MS
 
     def _obey(self, tiles: list[tuple[Header, bytes]], configuration: Configuration, now_ns: int) -> bool:
         try:
@@ -183,7 +187,7 @@ class Implant:
         for (header, _), values in zip(tiles, codes, strict=True):
             start = header.tile * configuration.tile_electrodes
             self._codes[start : start + configuration.tile_electrodes] = values
-            self._expires_ns[header.tile] = self._captured_ns(header) + header.ttl_ms * NS_PER_MS
+            self._expires_ns[header.tile] = self._captured_ns(header) + self._ttl_ns(header)
         self._apply(configuration)
         self._accepted += len(tiles)
         newest = max((header for header, _ in tiles), key=lambda header: header.seq)

@@ -26,7 +26,7 @@ class ImplantLimits:
     compliance_na: int
     slot_na: int
     slot_count: int
-    rate_mhz: int
+    rate_mhz: tuple[int, int]
     width_us: tuple[int, int]
 
 
@@ -45,7 +45,7 @@ def implant_limits(rig: Rig) -> ImplantLimits:
         compliance_na=int(1e6 * rig.stimulator.compliance_v / rig.array.contact.impedance_kohm),
         slot_na=_scaled(slot, 1e3),
         slot_count=int(min(_least(tiers, "simultaneous"), rig.electrodes)),
-        rate_mhz=int(rate * 1000),
+        rate_mhz=(int(rig.stimulator.rate_hz[0] * 1000), int(rate * 1000)),
         width_us=rig.stimulator.pulse_width_us,
     )
 
@@ -70,8 +70,10 @@ def refuse_configuration(configuration: Configuration, limits: ImplantLimits, el
         return Refusal.TIMING
     pulse_us = 2 * int(width.max()) + configuration.interphase_us
     sweep_us = (int(configuration.slot.max()) + 1) * configuration.slot_us
-    fastest = int(configuration.rate_mhz.max())
-    if pulse_us > configuration.slot_us or sweep_us * fastest > 10**9 or fastest > limits.rate_mhz:
+    slowest, fastest = int(configuration.rate_mhz.min()), int(configuration.rate_mhz.max())
+    if slowest < limits.rate_mhz[0] or fastest > limits.rate_mhz[1]:
+        return Refusal.TIMING
+    if pulse_us > configuration.slot_us or sweep_us * fastest > 10**9:
         return Refusal.TIMING
     if configuration.modulated is Modulated.RATE:
         asked = refuse_electrodes(configuration.amplitude_na.astype(np.int64), configuration, limits)

@@ -119,9 +119,10 @@ class Server:
 
     def _answer_commands(self) -> None:
         while self._commands.poll(0):
-            peer, data = self._commands.recv_multipart()
-            reply = self._emulator.command(data[4:])
-            self._commands.send_multipart([peer, data[:4] + reply])
+            peer, *parts = self._commands.recv_multipart()
+            if len(parts) == 1:  # whoever sends otherwise speaks another protocol
+                reply = self._emulator.command(parts[0][4:])
+                self._commands.send_multipart([peer, parts[0][:4] + reply])
 
     def _answer_participant(self) -> None:
         participant = self._emulator.participant

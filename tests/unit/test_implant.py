@@ -304,3 +304,17 @@ def test_modulated_by_rate_each_electrode_pulses_at_its_own(hand_rig):
     pulses = sum(p.pulses.astype(int) for p in pieces)
     assert pulses.tolist() == pytest.approx([200, 100, 50, 0], abs=1)  # 2 s at 100, 50, 25 and 0 Hz
     assert pieces[-1].amplitude_ua.tolist() == pytest.approx([40, 40, 40, 0])
+
+
+def test_a_frame_from_the_future_is_refused(lab):
+    lab.stimulating()
+    lab.seq += 1
+    ahead = lab.session.seal(lab.seq, lab.clock.now_ns() + 101 * MS, np.array([300, 0, 0, 0], np.uint16))
+    lab.link.send(ahead)
+    assert refused(lab, Refusal.STALE) == 1
+
+
+@pytest.mark.parametrize("rate_mhz", [0, 999, 500_001])
+def test_a_rate_that_the_stimulator_cannot_keep_is_refused(lab, rate_mhz):
+    configuration = replace(lab.modulator.configuration, rate_mhz=np.full(4, rate_mhz, np.uint32))
+    assert lab.implant.configure(configuration) is Refusal.TIMING
