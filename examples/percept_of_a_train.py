@@ -20,7 +20,7 @@ from prosthesis_sim.world import World
 def percept_of_a_train(rig_name: str, amplitude_ua: float, train_s: float = 0.167) -> Percept:
     """Return what is seen at the end of a train of ``amplitude_ua`` on all electrodes at once."""
     rig = load_rig(rig_name, uncalibrated=True)
-    world = World(load_world(rig.config.world), place(rig.config.implant, rig.array), seed=0)
+    world = World(load_world(rig.config.world), place(rig.config.implant, rig.array), patient=0)
     n, modulator = rig.electrodes, rig.config.modulator
     world.step(
         Delivered(
@@ -31,7 +31,7 @@ def percept_of_a_train(rig_name: str, amplitude_ua: float, train_s: float = 0.16
             amplitude_ua=np.full(n, amplitude_ua, np.float32),
             pulse_width_us=np.full(n, modulator.pulse_width_us, np.float32),
             pulses=np.full(n, round(modulator.rate_hz * train_s), np.int32),
-            slot=np.zeros(n, np.uint8),
+            slot=(np.arange(n) % modulator.raster_groups).astype(np.uint8),
         )
     )
     return world.percept(seq=1, t_ns=0, made_ns=0)

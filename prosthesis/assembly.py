@@ -20,6 +20,7 @@ from prosthesis.cameras.checks import FrameCheck
 from prosthesis.config import Rig, load_rig
 from prosthesis.encoders import open_encoder
 from prosthesis.errors import ConfigError
+from prosthesis.limits import guard_limits
 from prosthesis.links.keys import load_keys
 from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS, ZmqLink
 from prosthesis.messages import Event, Message
@@ -29,7 +30,7 @@ from prosthesis.pipeline import Passage, Pipeline
 from prosthesis.protocols import Clock, FrameSource, Link, Translator
 from prosthesis.recorder import Recorder
 from prosthesis.runtime import RunSummary, run
-from prosthesis.safety import Guard, guard_limits
+from prosthesis.safety import Guard
 from prosthesis.session import Credentials, Session
 from prosthesis.taps import Context, Tap
 from prosthesis.timing import MonotonicClock

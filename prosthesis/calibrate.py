@@ -17,12 +17,13 @@ import prosthesis
 from prosthesis.calibration import ActivityCurve, Calibration, Provenance, TrainParameters
 from prosthesis.config import Rig
 from prosthesis.control import Command
-from prosthesis.errors import LinkError
+from prosthesis.errors import ConfigError, LinkError
+from prosthesis.limits import guard_limits
 from prosthesis.messages import Refusal, StimulationPattern, readonly
 from prosthesis.modulator import PulseModulator
 from prosthesis.participant import Participant
 from prosthesis.protocols import Clock
-from prosthesis.safety import Guard, guard_limits
+from prosthesis.safety import Guard
 from prosthesis.session import Session
 
 F64 = npt.NDArray[np.float64]
@@ -92,7 +93,7 @@ class Bench:
         self._modulator = PulseModulator(rig)
         self._guard = Guard(guard_limits(rig))
         self._state = self._guard.initial()
-        self._seq = 0
+        self._seq = self._sent_ns = 0
         self.electrodes = rig.electrodes
         self.trials = 0
 
@@ -119,6 +120,8 @@ class Bench:
     def _arm(self) -> None:
         """Feed the implant silent frames until it arms: it wants ten after any pause."""
         for _ in range(100):
+            if self._session.overruled:
+                raise LinkError("somebody stopped the implant; start again when they agree")
             self._frame(self._modulator.silent(self._next(), self._clock.now_ns()))
             if self._session.arm().refusal is Refusal.NONE:
                 return
@@ -136,7 +139,8 @@ class Bench:
             pass
 
     def _send(self, pattern: StimulationPattern) -> None:
-        allowed, _, self._state = self._guard.allow(pattern, self._state, self._frame_s)
+        allowed, _, self._state = self._guard.allow(pattern, self._state, (pattern.t_ns - self._sent_ns) * 1e-9)
+        self._sent_ns = pattern.t_ns
         self._session.send(self._session.seal(allowed.seq, allowed.t_ns, self._modulator.codes(allowed)))
 
     def _next(self) -> int:
@@ -162,9 +166,14 @@ def calibrate(
 ) -> Calibration:
     """Measure ``electrodes`` (default all) and return the calibration; those not measured or never seen are disabled.
 
-    ``rig`` is one loaded ``uncalibrated``, with amplitude modulation; the session must be open. Raises ``LinkError``
-    when the implant is lost.
+    ``rig`` is one loaded ``uncalibrated``, with amplitude modulation; the session must be open. Raises ``ConfigError``
+    when the rig modulates the rate, ``LinkError`` when the implant is lost or somebody stopped it.
     """
+    if rig.config.modulator.modulate != "amplitude":
+        raise ConfigError(
+            f"{rig.path}: key 'modulator.modulate': calibration varies the amplitude; "
+            "calibrate a copy of this rig that says 'amplitude'"
+        )
     bench = Bench(rig, session, participant, clock, plan)
     chosen = sorted(set(range(rig.electrodes) if electrodes is None else electrodes))
     rows = [_Row() for _ in range(rig.electrodes)]

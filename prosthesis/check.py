@@ -11,7 +11,8 @@ from prosthesis.bundle import load_bundle
 from prosthesis.config import Limit, Rig, load_rig, slot_us
 from prosthesis.errors import ProsthesisError
 from prosthesis.layout import raster_slots
-from prosthesis.safety import Cap, guard_limits
+from prosthesis.limits import Cap, guard_limits
+from prosthesis.modulator import PulseModulator
 from prosthesis.wire import OVERHEAD_BYTES
 
 F64 = npt.NDArray[np.float64]
@@ -37,7 +38,9 @@ def _identity(rig: Rig) -> Iterator[str]:
     yield _line(rig.config.name, rig.config.summary)
     yield _line("file", str(rig.path))
     count = len(rig.config.implant.placements)
-    contact = f"{array.contact.area_um2:.0f} um2 {array.contact.material}"
+    small, large = min(array.areas_um2), max(array.areas_um2)
+    area = f"{small:.0f}" if small == large else f"{small:.0f} to {large:.0f}"
+    contact = f"{area} um2 {array.contact.material}"
     enabled = int(rig.calibration.column("enabled").sum())
     yield _line("electrodes", f"{rig.electrodes} on {count} x {array.name} ({contact}), {enabled} enabled")
     yield _line("stimulator", f"{rig.stimulator.name}: {rig.stimulator.dac_bits} bits of {rig.stimulator.lsb_na} nA")
@@ -91,8 +94,8 @@ def _limits(rig: Rig) -> Iterator[str]:
     for cap in sorted(limits.caps, key=lambda cap: cap.tier == "advisory"):
         if cap.rule == "calibrated maximum":
             continue
-        current_ua = np.broadcast_to(cap.current_ua, limits.enabled.shape)[limits.enabled]
-        ceiling = np.minimum(current_ua, cap.charge_nc * 1e3 / width_us)
+        ceiling = np.minimum(cap.current_ua, np.asarray(cap.charge_nc) * 1e3 / width_us)
+        ceiling = np.broadcast_to(ceiling, limits.enabled.shape)[limits.enabled]
         over = int(np.count_nonzero(maximum > ceiling))
         yield _line(cap.tier, _limit_text(cap, float(ceiling.min()), over, len(maximum)))
 
@@ -123,7 +126,7 @@ def _link(rig: Rig) -> Iterator[str]:
     """Compare the largest frame, all tiles dense, with the air's bit rate."""
     link, fps = rig.link, rig.config.camera.fps
     tiles = -(-rig.electrodes // link.tile_electrodes)
-    size = tiles * (OVERHEAD_BYTES + link.tile_electrodes * rig.stimulator.dac_bits // 8)
+    size = tiles * (OVERHEAD_BYTES + link.tile_electrodes * PulseModulator(rig).configuration.bits // 8)
     wanted_kbps = size * 8 * fps / 1000
     budget = f"{tiles} tile(s), {size} B a frame at most, {wanted_kbps:.1f} kbit/s at {fps:g} fps"
     if link.radio.rate_kbps is None:

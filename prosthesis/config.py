@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, Discriminator, Field, PositiveFloat, PositiveInt, Tag, model_validator
 
 from prosthesis.calibration import Calibration, load_calibration, nominal_calibration
 from prosthesis.errors import ConfigError
 from prosthesis.yamlfile import Strict, load_model
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+MAX_TILES = 255  # the air frame counts them in one byte
 
 
 class CameraConfig(Strict):
@@ -71,11 +72,15 @@ class ModulatorConfig(Strict):
 
 
 class ArrayPlacement(Strict):
-    """Where one array sits: its centre on the flattened tissue in mm, and its rotation."""
+    """Where one array sits: its centre on the flattened tissue in mm, and its rotation.
+
+    ``depth_mm`` is how deep its shallowest contact lies, where that differs from the array's own depth.
+    """
 
     x_mm: float
     y_mm: float
     rotation_deg: float = 0.0
+    depth_mm: Annotated[float, Field(ge=0)] | None = None
 
 
 class ImplantChoice(Strict):
@@ -134,13 +139,29 @@ class PointsLayout(Strict):
     xy_um: Annotated[tuple[tuple[float, float], ...], Field(min_length=1)]
 
 
+def _one_or_many(value: object) -> str:
+    return "list" if isinstance(value, (list, tuple)) else "number"
+
+
+# tagged, so that an error speaks of what was written and not of both
+PerContact = Discriminator(_one_or_many)
+NotNegative = Annotated[float, Field(ge=0)]
+
+
 class Contact(Strict):
-    """One electrode's contact; ``macro`` contacts follow Shannon's law, ``micro`` do not (Cogan 2016)."""
+    """The contacts' kind; ``macro`` ones follow Shannon's law, ``micro`` do not (Cogan 2016).
+
+    Area and depth (from the tissue's surface) are one number for all contacts, or one each.
+    """
 
     scale: Literal["micro", "macro"]
     material: str
-    area_um2: PositiveFloat
-    depth_um: Annotated[float, Field(ge=0)]
+    area_um2: Annotated[
+        Annotated[PositiveFloat, Tag("number")] | Annotated[tuple[PositiveFloat, ...], Tag("list")], PerContact
+    ]
+    depth_um: Annotated[
+        Annotated[NotNegative, Tag("number")] | Annotated[tuple[NotNegative, ...], Tag("list")], PerContact
+    ]
     impedance_kohm: PositiveFloat
 
 
@@ -161,6 +182,26 @@ class ArrayConfig(Strict):
             return self.layout.rows * self.layout.columns - len(self.layout.omit)
         return len(self.layout.xy_um)
 
+    @property
+    def areas_um2(self) -> tuple[float, ...]:
+        """Each contact's area."""
+        return self._each(self.contact.area_um2)
+
+    @property
+    def depths_um(self) -> tuple[float, ...]:
+        """Each contact's depth."""
+        return self._each(self.contact.depth_um)
+
+    def _each(self, value: float | tuple[float, ...]) -> tuple[float, ...]:
+        return value if isinstance(value, tuple) else (value,) * self.contacts
+
+    @model_validator(mode="after")
+    def _one_value_for_each_contact(self) -> ArrayConfig:
+        for name, values in (("area_um2", self.areas_um2), ("depth_um", self.depths_um)):
+            if len(values) != self.contacts:
+                raise ValueError(f"'contact.{name}' has {len(values)} values for {self.contacts} contacts")
+        return self
+
 
 class StimulatorConfig(Strict):
     """A stimulator's capabilities and electrical limits; currents on the wire are ``code * lsb_na``."""
@@ -177,6 +218,11 @@ class StimulatorConfig(Strict):
     rate_hz: tuple[PositiveFloat, PositiveFloat]
     compliance_v: PositiveFloat
     limits: Limits
+
+    @property
+    def full_scale_na(self) -> int:
+        """The largest current that the DAC can make."""
+        return ((1 << self.dac_bits) - 1) * self.lsb_na
 
 
 class RadioConfig(Strict):
@@ -239,6 +285,11 @@ class Rig:
         """The number of electrodes, over all arrays."""
         return self.array.contacts * len(self.config.implant.placements)
 
+    @property
+    def areas_um2(self) -> tuple[float, ...]:
+        """Each electrode's contact area."""
+        return self.array.areas_um2 * len(self.config.implant.placements)
+
 
 def config_root() -> Path:
     """Return the shipped ``hardware_configs``: inside the wheel, or beside the package in a checkout."""
@@ -286,7 +337,7 @@ def load_rig(name: str, calibration: Path | None = None, *, uncalibrated: bool =
     link = part(LinkConfig, "links", "link", config.link)
     if uncalibrated:
         electrodes = array.contacts * len(config.implant.placements)
-        full_scale_ua = ((1 << stimulator.dac_bits) - 1) * stimulator.lsb_na / 1000
+        full_scale_ua = stimulator.full_scale_na / 1000
         calibration_path = path
         patient = nominal_calibration(config.name, electrodes, full_scale_ua, array.contact.impedance_kohm)
     else:
@@ -302,22 +353,13 @@ def load_rig(name: str, calibration: Path | None = None, *, uncalibrated: bool =
 def _check(rig: Rig, calibration_path: Path) -> None:
     """Check the parts against each other; ``ConfigError`` on the first that cannot work together."""
     modulator, stimulator = rig.config.modulator, rig.stimulator
-    low, high = stimulator.pulse_width_us
-    if not low <= modulator.pulse_width_us <= high:
-        raise ConfigError(
-            f"{rig.path}: key 'modulator.pulse_width_us': {modulator.pulse_width_us} us, "
-            f"but stimulator '{stimulator.name}' takes {low} to {high} us"
-        )
-    if not stimulator.interphase_us[0] <= modulator.interphase_us <= stimulator.interphase_us[1]:
-        raise ConfigError(
-            f"{rig.path}: key 'modulator.interphase_us': {modulator.interphase_us} us, "
-            f"but stimulator '{stimulator.name}' takes {stimulator.interphase_us[0]} to {stimulator.interphase_us[1]}"
-        )
-    if not stimulator.rate_hz[0] <= modulator.rate_hz <= stimulator.rate_hz[1]:
-        raise ConfigError(
-            f"{rig.path}: key 'modulator.rate_hz': {modulator.rate_hz} Hz, but stimulator '{stimulator.name}' "
-            f"takes {stimulator.rate_hz[0]} to {stimulator.rate_hz[1]} Hz"
-        )
+    for key, unit in (("pulse_width_us", "us"), ("interphase_us", "us"), ("rate_hz", "Hz")):
+        value, (low, high) = getattr(modulator, key), getattr(stimulator, key)
+        if not low <= value <= high:
+            raise ConfigError(
+                f"{rig.path}: key 'modulator.{key}': {value} {unit}, "
+                f"but stimulator '{stimulator.name}' takes {low} to {high} {unit}"
+            )
     sweep_us = modulator.raster_groups * slot_us(rig)
     if sweep_us > 1e6 / modulator.rate_hz:
         raise ConfigError(
@@ -333,6 +375,12 @@ def _check(rig: Rig, calibration_path: Path) -> None:
         raise ConfigError(
             f"{calibration_path}: {rig.calibration.electrodes} electrodes, but rig '{rig.config.name}' has "
             f"{rig.electrodes}; make one with 'prosthesis calibrate {rig.config.name}'"
+        )
+    tiles = -(-rig.electrodes // rig.link.tile_electrodes)
+    if tiles > MAX_TILES:
+        raise ConfigError(
+            f"{rig.path}: key 'link': {rig.electrodes} electrodes in tiles of {rig.link.tile_electrodes} are {tiles} "
+            f"tiles, at most {MAX_TILES} fit a frame; raise tile_electrodes"
         )
     if rig.link.ttl_ms < 2000.0 / rig.config.camera.fps:
         raise ConfigError(

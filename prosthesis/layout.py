@@ -25,11 +25,14 @@ class Contacts:
 
 
 def contacts(array: ArrayConfig) -> Contacts:
-    """Return the contacts of one array; listed points have their ranks by y and x for row and column."""
+    """Return the contacts of one array; of listed points, those of one y and depth are a row, numbered by x in it.
+
+    Depth tells the contacts of one thread apart, which lie under each other and must not pulse together.
+    """
     layout = array.layout
     if not isinstance(layout, GridLayout):
         xy = np.asarray(layout.xy_um, dtype=np.float64)
-        return Contacts(xy[:, 0], xy[:, 1], _ranks(-xy[:, 1]), _ranks(xy[:, 0]))
+        return Contacts(xy[:, 0], xy[:, 1], *_rows(xy, np.asarray(array.depths_um)))
     kept = np.setdiff1d(np.arange(layout.rows * layout.columns), layout.omit)
     row, column = np.divmod(kept, layout.columns)
     x = (column - (layout.columns - 1) / 2) * layout.pitch_um[0] + (row % 2) * layout.stagger_um
@@ -37,8 +40,14 @@ def contacts(array: ArrayConfig) -> Contacts:
     return Contacts(x - (layout.stagger_um / 2 if layout.stagger_um else 0.0), y, row, column)
 
 
-def _ranks(values: F64) -> I64:
-    return np.unique(np.round(values, 3), return_inverse=True)[1].astype(np.int64)
+def _rows(xy: F64, depth: F64) -> tuple[I64, I64]:
+    """Return row and column of listed points; a column over all rows would leave slots of staggered rows empty."""
+    lines = np.round(np.stack([-xy[:, 1], depth], axis=1), 3)
+    row = np.unique(lines, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    order = np.lexsort((xy[:, 0], row))
+    column = np.empty_like(row)
+    column[order] = np.arange(len(row)) - np.searchsorted(row[order], row[order])
+    return row, column
 
 
 def raster_slots(array: ArrayConfig, arrays: int, groups: int, order: str) -> U8:

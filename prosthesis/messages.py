@@ -96,11 +96,16 @@ class Delivered:
     slot: U8
 
 
+# without a valid frame for so long an implant is SAFE, whatever the frames' own time to live
+SAFE_AFTER_MS = 250
+
+
 class ImplantState(IntEnum):
     """The implant's fail-safe states; only STIMULATING drives electrodes.
 
     SILENT after power-up; ARMED once configured and armed; HOLD (no new pulses) while frames are missing; SAFE after
-    the link was lost or STOP; LOCKED after a fault or ABORT, until an explicit reset.
+    the link was lost; LOCKED after a fault or ABORT, until an explicit reset; STOPPED after STOP, which a device must
+    not undo without a person.
     """
 
     SILENT = 0
@@ -109,6 +114,7 @@ class ImplantState(IntEnum):
     HOLD = 3
     SAFE = 4
     LOCKED = 5
+    STOPPED = 6
 
 
 class Refusal(IntEnum):
@@ -175,7 +181,8 @@ class Percept:
     """What is seen: ``image`` f32[h, w] in 0..1, row 0 at the top of the visual field.
 
     ``centre_deg`` and ``extent_deg`` are (x, y) of the image's centre and its full width and height in degrees;
-    ``visible`` counts phosphenes above threshold, ``made_ns`` is when the image was ready on the world's clock.
+    ``visible`` counts phosphenes above threshold, ``made_ns`` is when the image was ready on the world's clock,
+    ``gaze_deg`` (x, y) where the eyes pointed: phosphenes go with them, the image stays with the head.
     """
 
     seq: int
@@ -185,6 +192,7 @@ class Percept:
     extent_deg: tuple[float, float]
     visible: int
     made_ns: int
+    gaze_deg: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

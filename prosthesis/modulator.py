@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from prosthesis.config import Rig, slot_us
 from prosthesis.curves import Curve
 from prosthesis.layout import raster_slots
+from prosthesis.limits import guard_limits
 from prosthesis.messages import F32, BrainCode, StimulationPattern, readonly
+from prosthesis.safety import Guard
 from prosthesis.wire import U16, Configuration, Modulated
 
-RATE_LSB_MHZ = 500
+F64 = npt.NDArray[np.float64]
+
+# half a hertz, up to 32 kHz: amplitudes have the DAC's bits, rates need their own
+RATE_LSB_MHZ, RATE_BITS = 500, 16
 
 
 class PulseModulator:
     """Carries the activity by amplitude (between each electrode's threshold and maximum) or by rate.
 
     An activity that the electrode does not reach at threshold is silence: a current below threshold costs charge and
-    shows nothing.
+    shows nothing. So is a rate slower than the stimulator's slowest. While the rate is modulated the frames cannot
+    lower an amplitude, so the fixed ones are those that the guard allows when all electrodes pulse.
     """
 
     def __init__(self, rig: Rig) -> None:
@@ -29,32 +36,42 @@ class PulseModulator:
         activity = np.asarray(calibration.curve.activity)
         self._at_threshold = activity[:, 0]
         self._fraction = Curve(activity, np.broadcast_to(np.asarray(calibration.curve.fraction), activity.shape))
-        self._fixed_ua = np.where(self._enabled, self._threshold + config.fixed_amplitude * self._span, 0.0)
         self._rate_hz = config.rate_hz
+        self._least_hz = -(-rig.stimulator.rate_hz[0] * 1000 // RATE_LSB_MHZ) * RATE_LSB_MHZ / 1000
         self._width: F32 = readonly(np.full(n, config.pulse_width_us), np.float32)
         self._rate: F32 = readonly(np.full(n, config.rate_hz), np.float32)
-        self._lsb = RATE_LSB_MHZ if self._by_rate else rig.stimulator.lsb_na
+        self._lsb_na = rig.stimulator.lsb_na
         self._slot = raster_slots(
             rig.array, len(rig.config.implant.placements), config.raster_groups, config.raster_order
         )
         self._slot.flags.writeable = False
+        self._fixed_ua = self._allowed_together(rig, self._threshold + config.fixed_amplitude * self._span)
+        self._fixed_steps = _steps(self._fixed_ua, self._lsb_na)
         self.configuration = Configuration(
             Modulated.RATE if self._by_rate else Modulated.AMPLITUDE,
-            rig.stimulator.dac_bits,
-            self._lsb,
+            RATE_BITS if self._by_rate else rig.stimulator.dac_bits,
+            RATE_LSB_MHZ if self._by_rate else self._lsb_na,
             rig.link.tile_electrodes,
             config.interphase_us,
             slot_us(rig),
             np.full(n, config.pulse_width_us, np.uint16),
-            np.floor(self._fixed_ua * 1000).astype(np.uint32),
+            (self._fixed_steps * self._lsb_na).astype(np.uint32),
             np.full(n, round(config.rate_hz * 1000), np.uint32),
             self._slot,
         )
+
+    def _allowed_together(self, rig: Rig, amplitude_ua: F64) -> F32:
+        """Return what the guard allows of ``amplitude_ua`` when all enabled electrodes pulse, before any dose."""
+        guard, off = Guard(guard_limits(rig)), readonly(np.zeros(len(self._slot)), np.float32)
+        amplitude = readonly(np.where(self._enabled, amplitude_ua, 0.0), np.float32)
+        together = StimulationPattern(0, 0, amplitude, self._width, off, self._slot)
+        return guard.allow(together, guard.initial(), 0.0)[0].amplitude_ua
 
     def modulate(self, code: BrainCode) -> StimulationPattern:
         """Return the wanted pattern; NaN activity stays NaN for the guard to silence and report."""
         if self._by_rate:
             rate = np.where(code.activity > 0, code.activity * self._rate_hz, 0.0)
+            rate[rate < self._least_hz] = 0.0
             rate = np.where(np.isnan(code.activity), np.nan, rate)
             amplitude = np.where(rate == 0, 0.0, self._fixed_ua)
             return self._pattern(code, readonly(amplitude, np.float32), readonly(rate, np.float32))
@@ -73,7 +90,15 @@ class PulseModulator:
 
     def codes(self, pattern: StimulationPattern) -> U16:
         """Return a guarded pattern as the wire's codes, rounded down: u16[n] of amplitude or rate in LSBs."""
-        value = pattern.rate_hz if self._by_rate else pattern.amplitude_ua
-        # 1e-3 LSB forgives float32's own rounding of a value that is a whole number of LSBs
-        codes: U16 = np.floor(value * (1000.0 / self._lsb) + 1e-3).astype(np.uint16)
-        return codes
+        codes = steps = _steps(pattern.amplitude_ua, self._lsb_na)
+        if self._by_rate:
+            # the implant would give these electrodes their fixed amplitude, which is more than the guard allows
+            codes = np.where((steps == 0) | (steps < self._fixed_steps), 0, _steps(pattern.rate_hz, RATE_LSB_MHZ))
+        most = (1 << self.configuration.bits) - 1
+        return np.minimum(codes, most).astype(np.uint16)
+
+
+def _steps(value: npt.NDArray[np.floating], lsb: int) -> F64:
+    # 1e-3 LSB forgives float32's own rounding of a value that is a whole number of LSBs
+    steps: F64 = np.floor(value.astype(np.float64) * (1000.0 / lsb) + 1e-3)
+    return steps

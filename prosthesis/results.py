@@ -41,11 +41,15 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What ``prosthesis results NAME`` runs: a title, what it shows, and the function that measures."""
+    """What ``prosthesis results NAME`` runs: a title, what it shows, the function that measures, and one that draws.
+
+    ``draw`` writes pictures into the folder it is given and returns their names.
+    """
 
     title: str
     summary: str
     measure: Callable[[], Sequence[Figure]]
+    draw: Callable[[Path], Sequence[str]] | None = None
 
 
 def recipes() -> dict[str, Any]:
@@ -71,6 +75,7 @@ def make_results(name: str, folder: Path) -> Path:
         "figures": [asdict(figure) for figure in recipe.measure()],
     }
     folder.mkdir(parents=True, exist_ok=True)
+    content["pictures"] = list(recipe.draw(folder)) if recipe.draw else []
     path = folder / f"{name}.json"
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     (folder / f"{name}.md").write_text(page(content), encoding="utf-8")
@@ -101,6 +106,7 @@ def page(content: dict[str, Any]) -> str:
         "|---|---|---|",
         *(f"| {f['name']} | {_number(f['value'])} {f['unit']} | {_interval(f)} |" for f in content["figures"]),
         "",
+        *(f"![{content['title']}]({name})\n" for name in content.get("pictures", ())),
         f"Made on {made['date']} by `{content['command']}` at commit {made['commit']} on {made['machine']}, "
         f"Python {made['python']}, " + ", ".join(f"{k} {v}" for k, v in made["packages"].items()) + ".",
         "",

@@ -1,7 +1,7 @@
 """The device's main loop: newest frame in, sealed pattern out, an eye on the implant, and words for the user.
 
 Nothing here queues. A frame with a fault becomes a pattern of silence; a lost implant is reported, asked for again, and
-armed again as soon as it has seen enough fresh frames.
+armed again as soon as it has seen enough fresh frames. One that somebody stopped is not: only a new run arms it again.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ NS_PER_S = 1_000_000_000
 LOST_S = 0.5
 RETRY_S = 0.25
 RESYNC_S = 10.0
+IDLE = (ImplantState.SILENT, ImplantState.SAFE, ImplantState.STOPPED)
 Publish = Callable[[str, Message], None]
 PASSAGE_TOPICS = ("frame", "machine_code", "brain_code", "wanted", "allowed", "guard", "hops")
 
@@ -70,7 +71,7 @@ class Watch:
         elif now - self._synced_ns > RESYNC_S * NS_PER_S:
             self._command(self._session.align_clock)
             self._synced_ns = now
-        elif self.state in (ImplantState.SILENT, ImplantState.SAFE):
+        elif self.state in IDLE:
             self._arm(now)
 
     def _try_open(self) -> None:
@@ -91,15 +92,16 @@ class Watch:
             self._heard_ns = self._clock.now_ns()
             if isinstance(said, Telemetry):
                 if self._health is None or said.state is not self._health.state:
-                    level = "error" if said.state is ImplantState.LOCKED else "info"
-                    self._tell(level, f"implant is {said.state.name.lower()}: {said.reason}")
+                    level = "error" if said.state is ImplantState.LOCKED or self._session.overruled else "info"
+                    remedy = "; start again to stimulate" if self._session.overruled else ""
+                    self._tell(level, f"implant is {said.state.name.lower()}: {said.reason}{remedy}")
                 self._health = said
                 publish("telemetry", said)
             else:
                 publish("receipt", said)
 
     def _arm(self, now_ns: int) -> None:
-        if now_ns - self._armed_ns < 0.05 * NS_PER_S:
+        if self._session.overruled or now_ns - self._armed_ns < 0.05 * NS_PER_S:
             return
         self._armed_ns = now_ns
 

@@ -9,111 +9,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.config import Rig, Tier, slot_us
+from prosthesis.limits import GuardLimits
 from prosthesis.messages import U8, Intervention, StimulationPattern, readonly
 
 F64 = npt.NDArray[np.float64]
 Real = npt.NDArray[np.floating]
-Mask = npt.NDArray[np.bool_]
 BUCKET_S = 10.0
-COMPLIANCE_MARGIN = 0.9
 NEWS = 1 + 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Cap:
-    """One limit on a single electrode's pulse: either ``current_ua`` or ``charge_nc`` is finite, a number or f64[n].
+class GuardState:
+    """What the guard remembers: each electrode's leaky-bucket average and the session's charge when it last allowed.
 
-    ``limit`` and ``unit`` are the rule's own; ``per_nc`` turns charge into that unit, and is 0 for a rule on current.
+    ``flow_nc_per_s`` is what it allowed then, and has not booked yet.
     """
 
-    rule: str
-    tier: str
-    limit: float
-    unit: str
-    current_ua: float | F64
-    charge_nc: float
-    per_nc: float
-
-
-@dataclass(frozen=True, slots=True)
-class GuardLimits:
-    """Everything the guard enforces on n electrodes; built by ``guard_limits`` from a rig."""
-
-    caps: tuple[Cap, ...]
-    enabled: Mask
-    lsb_ua: float
-    max_rate_hz: float
-    slots: int
-    slot_current_ua: float
-    simultaneous: int
-    average_nc_per_s: float
-    advisory_average_nc_per_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class GuardState:
-    """What the guard remembers: each electrode's leaky-bucket average (nC/s) and the session's charge (uC)."""
-
     average_nc_per_s: F64
+    flow_nc_per_s: F64
     session_uc: float
-
-
-def guard_limits(rig: Rig) -> GuardLimits:
-    """Collect a rig's limits: the array's charge limits, the stimulator's currents, the calibration's maxima."""
-    hard = (rig.array.limits.hard, rig.stimulator.limits.hard)
-    advisory = (rig.array.limits.advisory, rig.stimulator.limits.advisory)
-    caps = [cap for tier in hard for cap in _caps(rig, tier, "hard")]
-    caps += [cap for tier in advisory for cap in _caps(rig, tier, "advisory")]
-    maximum = rig.calibration.column("max_ua")
-    compliance_ua = COMPLIANCE_MARGIN * 1e3 * rig.stimulator.compliance_v / rig.calibration.column("impedance_kohm")
-    caps.append(_current_cap("calibrated maximum", "hard", float(maximum.max()), maximum))
-    caps.append(_current_cap("compliance voltage", "hard", float(compliance_ua.min()), compliance_ua))
-    period_hz = 1e6 / (rig.config.modulator.raster_groups * slot_us(rig))
-    return GuardLimits(
-        tuple(caps),
-        rig.calibration.column("enabled").astype(bool),
-        rig.stimulator.lsb_na / 1000,
-        min([period_hz, rig.stimulator.rate_hz[1]] + [t.rate_hz.value for t in hard if t.rate_hz]),
-        rig.config.modulator.raster_groups,
-        min([np.inf] + [t.slot_current_ua.value for t in hard if t.slot_current_ua]),
-        int(min([rig.electrodes] + [t.simultaneous.value for t in hard if t.simultaneous])),
-        _least_average(hard),
-        _least_average(advisory),
-    )
-
-
-def _least_average(tiers: tuple[Tier, Tier]) -> float:
-    return min([math.inf] + [tier.average_charge_nc_per_s.value for tier in tiers if tier.average_charge_nc_per_s])
-
-
-def _current_cap(rule: str, tier: str, limit: float, current_ua: float | F64) -> Cap:
-    return Cap(rule, tier, limit, "uA", current_ua, math.inf, 0.0)
-
-
-def _charge_cap(rule: str, tier: str, limit: float, unit: str, per_nc: float) -> Cap:
-    return Cap(rule, tier, limit, unit, math.inf, limit / per_nc, per_nc)
-
-
-def _caps(rig: Rig, tier: Tier, name: str) -> list[Cap]:
-    area_cm2 = rig.array.contact.area_um2 * 1e-8
-    caps = []
-    if tier.amplitude_ua:
-        caps.append(_current_cap("amplitude", name, tier.amplitude_ua.value, tier.amplitude_ua.value))
-    if tier.charge_per_phase_nc:
-        caps.append(_charge_cap("charge per phase", name, tier.charge_per_phase_nc.value, "nC", 1.0))
-    if tier.charge_density_uc_per_cm2:
-        density = tier.charge_density_uc_per_cm2.value
-        caps.append(_charge_cap("charge density", name, density, "uC/cm2", 1e-3 / area_cm2))
-    # Shannon 1992, log D = k - log Q; microelectrodes do not follow it (Cogan 2016)
-    if tier.shannon_k and rig.array.contact.scale == "macro":
-        charge_nc = 1e3 * math.sqrt(10**tier.shannon_k.value * area_cm2)
-        caps.append(_charge_cap("Shannon", name, charge_nc, "nC", 1.0))
-    return caps
 
 
 class Guard:
@@ -121,30 +40,30 @@ class Guard:
 
     def __init__(self, limits: GuardLimits) -> None:
         self._limits = limits
-        hard = [cap for cap in limits.caps if cap.tier == "hard"]
-        n = len(limits.enabled)
+        hard, unlimited = [cap for cap in limits.caps if cap.tier == "hard"], np.full(len(limits.enabled), math.inf)
         self._disabled = np.flatnonzero(~limits.enabled)
-        self._current_ua = np.full(n, math.inf)
-        for cap in hard:
-            np.minimum(self._current_ua, cap.current_ua, out=self._current_ua)
-        self._least_ua = NEWS * self._current_ua
-        for cap in limits.caps:
-            np.minimum(self._least_ua, NEWS * cap.current_ua, out=self._least_ua)
-        self._charge_nc = min((cap.charge_nc for cap in hard), default=math.inf)
+        self._current_ua = reduce(np.minimum, [cap.current_ua for cap in hard], unlimited)
+        self._least_ua = NEWS * reduce(np.minimum, [cap.current_ua for cap in limits.caps], unlimited)
+        self._charge_nc = reduce(np.minimum, [cap.charge_nc for cap in hard], unlimited)
+        self._least_nc = [NEWS * float(np.min(cap.charge_nc)) for cap in limits.caps]
 
     def initial(self) -> GuardState:
         """Return the state at the start of a session."""
-        return GuardState(np.zeros(len(self._limits.enabled)), 0.0)
+        nothing = np.zeros(len(self._limits.enabled))
+        return GuardState(nothing, nothing, 0.0)
 
     def allow(
         self, wanted: StimulationPattern, state: GuardState, dt_s: float
     ) -> tuple[StimulationPattern, tuple[Intervention, ...], GuardState]:
-        """Return what may be delivered for the next ``dt_s``, what was changed or noted, and the new state."""
+        """Return what may be delivered from now on, what was changed or noted, and the new state.
+
+        ``dt_s`` has passed since the pattern that ``state`` remembers; a pattern lost on the air counts as delivered.
+        """
         with np.errstate(all="ignore"):  # nonsense input overflows on its way to silence
-            return self._allow(wanted, state, dt_s)
+            return self._allow(wanted, self._book(state, dt_s))
 
     def _allow(
-        self, wanted: StimulationPattern, state: GuardState, dt_s: float
+        self, wanted: StimulationPattern, state: GuardState
     ) -> tuple[StimulationPattern, tuple[Intervention, ...], GuardState]:
         found: list[Intervention] = []
         amplitude, width, rate, slot = self._usable(wanted, found)
@@ -152,7 +71,7 @@ class Guard:
         allowed = np.minimum(amplitude, self._current_ua)
         np.minimum(allowed, self._charge_nc * 1e3 / width, out=allowed)
         rate = self._limit_rate(rate, found)
-        allowed = self._limit_average(allowed, state, found)
+        allowed = self._limit_average(allowed, _flow(allowed, width, rate), state, found)
         allowed = self._round_down(allowed, amplitude)
         allowed = self._limit_slots(allowed, slot, found)
         pattern = replace(
@@ -161,7 +80,15 @@ class Guard:
             rate_hz=readonly(rate, np.float32),
             pulse_width_us=readonly(width, np.float32),
         )
-        return pattern, tuple(found), self._charge(state, allowed, width, rate, dt_s)
+        return pattern, tuple(found), replace(state, flow_nc_per_s=_flow(allowed, width, rate))
+
+    def _book(self, state: GuardState, dt_s: float) -> GuardState:
+        """Add what the last pattern delivered until replaced or no longer obeyed; from then on the averages leak."""
+        driven_s = min(max(dt_s, 0.0), self._limits.hold_s)
+        average = _fill(state.average_nc_per_s, state.flow_nc_per_s, driven_s)
+        average *= math.exp(-max(dt_s - driven_s, 0.0) / BUCKET_S)
+        session_uc = state.session_uc + float(state.flow_nc_per_s.sum()) * driven_s * 1e-3
+        return GuardState(average, state.flow_nc_per_s, session_uc)
 
     def _usable(self, p: StimulationPattern, found: list[Intervention]) -> tuple[F64, Real, Real, U8]:
         """Return amplitude, width, rate and slot with all that is no pulse, or may not be one, at zero amplitude."""
@@ -171,7 +98,7 @@ class Guard:
         sane = amplitude.min() >= 0 and width.min() > 0 and rate.min() >= 0 and p.slot.max() < self._limits.slots
         if sane and np.isfinite(amplitude.max() + width.max() + rate.max()) and not len(off):
             return amplitude.astype(np.float64), width, rate, p.slot
-        finite: Mask = np.isfinite(amplitude + width + rate)
+        finite = np.isfinite(amplitude + width + rate)
         positive = (amplitude >= 0) & (width > 0) & (rate >= 0) & (p.slot < self._limits.slots)
         counts = (("not finite", (~finite).sum()), ("not a pulse", (finite & ~positive).sum()))
         for rule, count in (*counts, ("disabled electrode", len(off))):
@@ -186,13 +113,13 @@ class Guard:
         # float32 may round a value at its limit up by 1e-7: that is clamped below, but is no news
         over_current = bool((amplitude > self._least_ua).any())
         most_nc = float(charge.max())
-        for cap in self._limits.caps:
-            if not (most_nc > cap.charge_nc * NEWS if cap.per_nc else over_current):
+        for cap, least_nc in zip(self._limits.caps, self._least_nc, strict=True):
+            if not (over_current if cap.unit == "uA" else most_nc > least_nc):
                 continue
-            over = charge > cap.charge_nc * NEWS if cap.per_nc else amplitude > cap.current_ua * NEWS
-            count = int(np.count_nonzero(over))
-            if count:
-                worst = most_nc * cap.per_nc if cap.per_nc else float(amplitude[over].max())
+            asked, most = (amplitude, cap.current_ua) if cap.unit == "uA" else (charge, cap.charge_nc)
+            over = asked > most * NEWS
+            if count := int(np.count_nonzero(over)):
+                worst = float((asked * cap.in_unit)[over].max())
                 found.append(Intervention(cap.rule, cap.tier, count, worst, cap.limit, cap.unit))
 
     def _limit_rate(self, rate: Real, found: list[Intervention]) -> Real:
@@ -203,16 +130,18 @@ class Guard:
         found.append(Intervention("rate", "hard", count, float(rate.max()), limit, "Hz"))
         return np.minimum(rate, limit)
 
-    def _limit_average(self, amplitude: F64, state: GuardState, found: list[Intervention]) -> F64:
+    def _limit_average(self, amplitude: F64, flow: F64, state: GuardState, found: list[Intervention]) -> F64:
+        """Silence the electrodes whose average would be over the limit if no other pattern followed this one."""
         hard, advisory = self._limits.average_nc_per_s, self._limits.advisory_average_nc_per_s
         worst = float(state.average_nc_per_s.max())
         if worst > advisory:
             over = int(np.count_nonzero(state.average_nc_per_s > advisory))
             found.append(Intervention("average charge", "advisory", over, worst, advisory, "nC/s"))
-        if worst <= hard:
+        coming = _fill(state.average_nc_per_s, flow, self._limits.hold_s)
+        spent = (coming > hard) & (flow > 0)
+        if not spent.any():
             return amplitude
-        spent = (state.average_nc_per_s > hard) & (amplitude > 0)
-        found.append(Intervention("average charge", "hard", int(spent.sum()), worst, hard, "nC/s"))
+        found.append(Intervention("average charge", "hard", int(spent.sum()), float(coming[spent].max()), hard, "nC/s"))
         return np.where(spent, 0.0, amplitude)
 
     def _limit_slots(self, amplitude: F64, slot: U8, found: list[Intervention]) -> F64:
@@ -237,14 +166,19 @@ class Guard:
         steps *= self._limits.lsb_ua
         return np.minimum(steps, wanted)
 
-    def _charge(self, state: GuardState, amplitude: F64, width: Real, rate: Real, dt_s: float) -> GuardState:
-        dt_s = max(dt_s, 0.0)
-        flow = amplitude * width * rate
-        flow *= 1e-3
-        keep = math.exp(-dt_s / BUCKET_S)
-        average = state.average_nc_per_s * keep
-        average += flow * (1 - keep)
-        return GuardState(average, state.session_uc + float(flow.sum()) * dt_s * 1e-3)
+
+def _flow(amplitude: F64, width: Real, rate: Real) -> F64:
+    flow = amplitude * width * rate
+    flow *= 1e-3
+    return flow
+
+
+def _fill(average: F64, flow: F64, driven_s: float) -> F64:
+    """Return the averages after ``driven_s`` of ``flow``, both in nC/s: a leaky bucket of ``BUCKET_S``."""
+    keep = math.exp(-driven_s / BUCKET_S)
+    filled = average * keep
+    filled += flow * (1 - keep)
+    return filled
 
 
 def _keep_strongest(amplitude: F64, slot: npt.NDArray[np.integer], most: int) -> F64:

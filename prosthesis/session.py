@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import struct
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from prosthesis import control
 from prosthesis.control import Command, Open, Reply
 from prosthesis.errors import LinkError
-from prosthesis.messages import Receipt, Refusal, Telemetry
+from prosthesis.messages import ImplantState, Receipt, Refusal, Telemetry
 from prosthesis.protocols import Clock, Link
 from prosthesis.wire import (
     U16,
@@ -27,6 +28,8 @@ from prosthesis.wire import (
 
 REQUEST_S = 0.5
 PINGS = 5
+# a subscriber's queue: more packets in a row that are not ours must not hold the device up
+UPLINK_QUEUE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,11 @@ class Credentials:
 
 
 class Session:
-    """Sealed traffic with one implant over any ``Link``; ``open`` makes a new session, also after a lost one."""
+    """Sealed traffic with one implant over any ``Link``; ``open`` makes a new session, also after a lost one.
+
+    ``overruled`` turns true when the implant says that it was told to STOP after we armed it. Our own STOP is the last
+    thing we send, so it was somebody else's, and only a person may have ``arm`` called again.
+    """
 
     def __init__(
         self, link: Link, credentials: Credentials, configuration: Configuration, ttl_ms: int, clock: Clock
@@ -47,7 +54,9 @@ class Session:
         self._configuration, self._ttl_ms = configuration, ttl_ms
         self._body, self._profile = configuration.encode(), configuration.profile
         self._sealer: Sealer | None = None
-        self._number = self._commands = 0
+        self._number = self._commands = self._heard = 0
+        self._armed_ns: int | None = None
+        self.overruled = False
 
     def open(self, timeout_s: float = REQUEST_S) -> None:
         """Agree on a key, align the implant's clock with ours, and configure it.
@@ -62,21 +71,29 @@ class Session:
         theirs, proof = answer[:32], answer[32:]
         if len(theirs) != 32 or not proof:
             raise LinkError("the implant refused the session: this device's key is not among its allowed keys")
-        key = control.session_key(request, theirs, mine, (self._credentials.implant_public, theirs))
+        try:
+            key = control.session_key(request, theirs, mine, (self._credentials.implant_public, theirs))
+        except ValueError as error:  # of small order
+            raise LinkError(
+                "the implant's answer is no usable key; check that implant.key is the implant's own"
+            ) from error
         sealer = Sealer(key, number, Direction.DOWN)
-        reply = self._open_reply(sealer, proof)
+        reply = self._open_reply(sealer, 0, proof)
         if reply.detail != self._configuration.electrodes:
             raise LinkError(
                 f"the implant has {reply.detail} electrodes, this rig {self._configuration.electrodes}; "
                 "start both ends with the same rig"
             )
-        self._sealer, self._number, self._commands = sealer, number, 0
+        self._sealer, self._number, self._commands, self._heard = sealer, number, 0, 0
         self.align_clock()
         self._require(Command.CONFIGURE, self._body)
 
     def arm(self) -> Reply:
         """Ask to stimulate; the reply's refusal says why not (``NOT_READY`` until ten valid frames after a stop)."""
-        return self.command(Command.ARM)
+        reply = self.command(Command.ARM)
+        if reply.refusal is Refusal.NONE:
+            self._armed_ns, self.overruled = reply.now_ns, False
+        return reply
 
     def stop(self) -> None:
         """Silence the implant: an unsealed STOP that nothing can refuse, then the acknowledged command."""
@@ -101,18 +118,28 @@ class Session:
 
     def receive(self, timeout_s: float = 0.0) -> Receipt | Telemetry | None:
         """Return the next genuine receipt or telemetry, ``None`` when there is none in time."""
-        packet = self._link.receive(timeout_s)
-        if packet is None or self._sealer is None:
-            return None
-        try:
-            header, payload = self._sealer.open(packet)
-            if header.type is PacketType.RECEIPT:
-                return control.decode_receipt(payload)
-            if header.type is PacketType.TELEMETRY:
-                return control.decode_telemetry(payload)
-        except WireError:
-            pass  # an older session's, or forged: not ours to read
+        for _ in range(UPLINK_QUEUE):
+            packet = self._link.receive(timeout_s)
+            if packet is None or self._sealer is None:
+                return None
+            with contextlib.suppress(WireError):  # an older session's, replayed, or forged: not ours to read
+                return self._read(self._sealer, packet)
         return None
+
+    def _read(self, sealer: Sealer, packet: bytes) -> Receipt | Telemetry:
+        header, payload = sealer.open(packet)
+        if header.type not in (PacketType.RECEIPT, PacketType.TELEMETRY):
+            raise WireError(Refusal.TYPE)
+        if header.seq <= self._heard:
+            raise WireError(Refusal.REPLAYED)
+        self._heard = header.seq
+        if header.type is PacketType.RECEIPT:
+            return control.decode_receipt(payload)
+        telemetry = control.decode_telemetry(payload)
+        # both times are the implant's: a report from before it was armed speaks of an earlier STOP
+        since_armed = self._armed_ns is not None and telemetry.t_ns > self._armed_ns
+        self.overruled |= since_armed and telemetry.state is ImplantState.STOPPED
+        return telemetry
 
     def command(self, command: Command, body: bytes = b"", timeout_s: float = REQUEST_S) -> Reply:
         """Send a sealed command and return the implant's authenticated reply."""
@@ -121,18 +148,20 @@ class Session:
         self._commands += 1
         header = Header(PacketType.COMMAND, self._number, self._commands, self._clock.now_ns())
         packet = self._sealer.seal(header, bytes([command]) + body)
-        return self._open_reply(self._sealer, self._link.request(packet, timeout_s))
+        return self._open_reply(self._sealer, header.seq, self._link.request(packet, timeout_s))
 
     def _require(self, command: Command, body: bytes) -> None:
         reply = self.command(command, body)
         if reply.refusal is not Refusal.NONE:
             raise LinkError(f"the implant refused {command.name}: {reply.refusal.name} ({reply.reason})")
 
-    def _open_reply(self, sealer: Sealer, packet: bytes) -> Reply:
+    def _open_reply(self, sealer: Sealer, seq: int, packet: bytes) -> Reply:
         try:
             header, payload = sealer.open(packet)
             if header.type is not PacketType.REPLY:
                 raise WireError(Refusal.TYPE)
+            if header.seq != seq:
+                raise WireError(Refusal.REPLAYED)
             return control.decode_reply(payload)
         except WireError as error:
             raise LinkError(

@@ -29,12 +29,13 @@ class Tap:
     """A monitor socket bound to ``endpoint``, which the caller keeps on loopback unless told otherwise.
 
     ``wanted`` are the topics somebody listens to, known some 20 ms after they subscribed; ``dropped`` counts the
-    messages that newer ones pushed out of the queue before they were sent. Raises ``LinkError`` when the endpoint is
+    messages that newer ones pushed out of the queue before they were sent, ``failed`` those that could not be encoded
+    (what a peer sends may hold numbers that the schema does not take). Raises ``LinkError`` when the endpoint is
     taken.
     """
 
     def __init__(self, endpoint: str, context: Context) -> None:
-        self.dropped = 0
+        self.dropped = self.failed = 0
         self.wanted: frozenset[str] = frozenset()
         self._queue: deque[tuple[str, Message]] = deque(maxlen=QUEUE)
         self._wake = threading.Event()
@@ -92,7 +93,12 @@ class Tap:
     def _send(self) -> None:
         while self._queue:
             topic, message = self._queue.popleft()
-            self._socket.send_multipart([topic.encode(), encode(message)])  # PUB drops rather than block
+            try:
+                data = encode(message)
+            except Exception:  # whatever is wrong with this one, the next must still be told
+                self.failed += 1
+                continue
+            self._socket.send_multipart([topic.encode(), data])  # PUB drops rather than block
 
 
 class NullTap:

@@ -46,6 +46,9 @@ class PacketType(IntEnum):
     STOP = 6
 
 
+_STOP = struct.pack("<HBB", MAGIC, VERSION, PacketType.STOP)
+
+
 class Direction(IntEnum):
     """Who seals: both ends share one key, and never a nonce."""
 
@@ -149,6 +152,11 @@ def split(message: bytes) -> Iterator[bytes]:
         yield message[start:]
 
 
+def holds_stop(message: bytes) -> bool:
+    """Tell whether a stimulation message has a STOP in it, which neither waits nor gives way to a newer pattern."""
+    return any(packet.startswith(_STOP) for packet in split(message))
+
+
 def pack_codes(codes: U16, bits: int) -> U8:
     """Return ``codes`` u16[n] < 2**bits, n a multiple of 8, as a big-endian bit string u8[n * bits / 8]."""
     spread = np.unpackbits(codes.astype(">u2").view(np.uint8)).reshape(-1, 16)
@@ -194,12 +202,24 @@ def _sparse(codes: U16) -> bytes:
     return np.stack((index, codes[index]), axis=1).astype("<u2").tobytes()
 
 
-def read_tiles(tiles: Sequence[tuple[Header, bytes]], bits: int, tile_electrodes: int) -> list[U16]:
-    """Return each opened tile's codes, u16[tile_electrodes]; ``WireError(LAYOUT)`` when a payload cannot be one."""
-    size = tile_electrodes * bits // 8
-    dense = [payload for header, payload in tiles if not header.flags & SPARSE]
-    if any(len(payload) != size for payload in dense):
+def check_tile(header: Header, payload: bytes, bits: int, tile_electrodes: int) -> None:
+    """Raise ``WireError`` when an opened tile cannot be codes: LAYOUT, or CODE_RANGE for codes wider than ``bits``."""
+    if not header.flags & SPARSE:
+        if len(payload) != tile_electrodes * bits // 8:
+            raise WireError(Refusal.LAYOUT)
+        return
+    if len(payload) % 4:
         raise WireError(Refusal.LAYOUT)
+    index, code = _pairs(payload).max(axis=0, initial=0).tolist()
+    if index >= tile_electrodes:
+        raise WireError(Refusal.LAYOUT)
+    if code >> bits:
+        raise WireError(Refusal.CODE_RANGE)
+
+
+def read_tiles(tiles: Sequence[tuple[Header, bytes]], bits: int, tile_electrodes: int) -> list[U16]:
+    """Return the codes, u16[tile_electrodes], of opened tiles that ``check_tile`` has passed."""
+    dense = [payload for header, payload in tiles if not header.flags & SPARSE]
     unpacked = iter(unpack_codes(b"".join(dense), bits).reshape(-1, tile_electrodes)) if dense else iter(())
     return [
         _read_sparse(payload, tile_electrodes) if header.flags & SPARSE else next(unpacked) for header, payload in tiles
@@ -208,14 +228,13 @@ def read_tiles(tiles: Sequence[tuple[Header, bytes]], bits: int, tile_electrodes
 
 def _read_sparse(payload: bytes, tile_electrodes: int) -> U16:
     codes = np.zeros(tile_electrodes, np.uint16)
-    if payload:
-        if len(payload) % 4:
-            raise WireError(Refusal.LAYOUT)
-        pairs = np.frombuffer(payload, "<u2").reshape(-1, 2)
-        if pairs[:, 0].max() >= tile_electrodes:
-            raise WireError(Refusal.LAYOUT)
-        codes[pairs[:, 0]] = pairs[:, 1]
+    pairs = _pairs(payload)
+    codes[pairs[:, 0]] = pairs[:, 1]
     return codes
+
+
+def _pairs(payload: bytes) -> U16:
+    return np.frombuffer(payload, "<u2").reshape(-1, 2)
 
 
 class Modulated(IntEnum):

@@ -89,7 +89,10 @@ class ZmqLink:
         deadline = time.monotonic() + timeout_s
         if not self._commands.poll(int(timeout_s * 1000), zmq.POLLOUT):
             raise LinkError(self._why_silent())
-        self._commands.send(ident + data)
+        try:
+            self._commands.send(ident + data, zmq.NOBLOCK)
+        except zmq.Again:  # the peer went between the poll and here
+            raise LinkError(self._why_silent()) from None
         while (left := deadline - time.monotonic()) > 0 and self._commands.poll(int(left * 1000) + 1):
             reply = self._commands.recv()
             if reply.startswith(ident):

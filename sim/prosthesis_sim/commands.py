@@ -26,7 +26,8 @@ def register(verbs: Verbs) -> None:
     p.add_argument("rig", metavar="RIG", help=RIG)
     p.add_argument("--host", metavar="HOST", help="address to listen at, instead of the rig's link")
     p.add_argument("--port", type=int, metavar="PORT", help="first of six ports, instead of the rig's link")
-    p.add_argument("--seed", type=int, default=0, metavar="N", help="which patient of this world (default 0)")
+    p.add_argument("--patient", type=int, default=0, metavar="N", help="which patient of this world (default 0)")
+    p.add_argument("--day", type=float, default=0.0, metavar="D", help="days after surgery (default 0)")
     p.add_argument("--world", metavar="NAME", help="another patient than the rig's, e.g. human_v1_habituating")
     p.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
     p.add_argument("--slow-ms", type=float, default=0.0, metavar="MS", help="slow the world down by MS a frame")
@@ -34,12 +35,16 @@ def register(verbs: Verbs) -> None:
         verbs,
         "patient",
         _patient,
-        "calibrate the simulated patient in simulated time, much faster than 'calibrate'",
-        "prosthesis patient utah96 --out utah96.yaml",
+        "draw a simulated patient, or calibrate one in simulated time, much faster than 'calibrate'",
+        "prosthesis patient show utah96 --patient 17",
     )
+    p.add_argument("what", choices=("show", "calibrate"), help="draw array, placement and phosphenes; or measure them")
     p.add_argument("rig", metavar="RIG", help=RIG)
-    p.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: RIG-calibration.yaml)")
-    p.add_argument("--seed", type=int, default=0, metavar="N", help="which patient of this world (default 0)")
+    p.add_argument(
+        "--out", type=Path, metavar="PATH", help="folder of pictures (default: RIG-patient), or RIG-calibration.yaml"
+    )
+    p.add_argument("--patient", type=int, default=0, metavar="N", help="which patient of this world (default 0)")
+    p.add_argument("--day", type=float, default=0.0, metavar="D", help="days after surgery (default 0)")
     p = add_verb(verbs, "report", _report, "make a report and a film of a recording", "prosthesis report run.mcap")
     p.add_argument("log", type=Path, metavar="LOG", help="a recording made with 'run --record' or 'demo'")
     p.add_argument("--rig", metavar="RIG", help="the rig that was recorded, if the recording does not say")
@@ -63,7 +68,8 @@ def _sim(arguments: argparse.Namespace) -> int:
         arguments.rig,
         host=arguments.host,
         port=arguments.port,
-        seed=arguments.seed,
+        patient=arguments.patient,
+        day=arguments.day,
         world=arguments.world,
         seconds=arguments.seconds,
         slow_s=arguments.slow_ms / 1000,
@@ -84,6 +90,15 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _patient(arguments: argparse.Namespace) -> int:
     _require_packages()
+    stem = Path(arguments.rig).stem
+    if arguments.what == "show":
+        from prosthesis_sim.portrait import show_patient
+
+        folder = arguments.out or Path(f"{stem}-patient")
+        for line in show_patient(arguments.rig, arguments.patient, arguments.day, folder):
+            _say(line)
+        _say(f"wrote {folder}")
+        return 0
     from prosthesis.calibration import save_calibration
     from prosthesis_sim.measure import measure_patient
 
@@ -91,8 +106,8 @@ def _patient(arguments: argparse.Namespace) -> int:
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{done} of {of} electrodes measured ")
 
-    out = arguments.out or Path(f"{Path(arguments.rig).stem}-calibration.yaml")
-    calibration = measure_patient(arguments.rig, arguments.seed, progress)
+    out = arguments.out or Path(f"{stem}-calibration.yaml")
+    calibration = measure_patient(arguments.rig, arguments.patient, progress, arguments.day)
     save_calibration(calibration, out)
     _say(f"{sum(calibration.enabled)} of {calibration.electrodes} electrodes evoke phosphenes; wrote {out}")
     return 0

@@ -19,7 +19,7 @@ from prosthesis.wire import (
     decode_configuration,
     read_header,
 )
-from prosthesis_sim.implant import Implant
+from prosthesis_sim.implant import MAX_NS, Implant
 
 
 class ImplantDoor:
@@ -106,7 +106,10 @@ class ImplantDoor:
             case Command.RESET:
                 implant.reset()
             case Command.OFFSET if len(body) == 8:
-                (implant.offset_ns,) = struct.unpack("<q", body)
+                (offset_ns,) = struct.unpack("<q", body)
+                if not 0 <= now_ns - offset_ns < MAX_NS:  # the device's time, as its messages hold it
+                    return Refusal.LAYOUT, 0
+                implant.offset_ns = offset_ns
             case Command.RECORD if self._record and len(body) == 2:
                 (electrode,) = struct.unpack("<H", body)
                 if electrode >= implant.electrodes:

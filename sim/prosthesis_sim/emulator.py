@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from prosthesis import control
 from prosthesis.config import Rig
 from prosthesis.messages import Delivered, HopTimes, Percept, Telemetry
-from prosthesis.wire import PacketType, split
+from prosthesis.wire import PacketType, holds_stop, split
 from prosthesis_sim.channel import Channel
 from prosthesis_sim.door import ImplantDoor
 from prosthesis_sim.electrodes import place
@@ -37,25 +37,27 @@ class Emulator:
     """Everything beyond the air, driven by ``hear``, ``command`` and ``step`` at the times it is given.
 
     ``step`` may run the patient ahead of ``now_ns`` by one pulse period, so that the percept of a new pattern shows
-    what it evoked; charge is never counted late. ``see`` false leaves the percept unrendered.
+    what it evoked; charge is never counted late, and no time to live is overrun. ``see`` false leaves the percept
+    unrendered.
     """
 
     def __init__(
         self,
         rig: Rig,
-        patient: WorldConfig,
+        config: WorldConfig,
         identity: X25519PrivateKey,
         allowed: frozenset[bytes],
-        seed: int,
+        patient: int,
         now_ns: Callable[[], int],
         see: bool = True,
+        day: float = 0.0,
     ) -> None:
         self._now_ns, self._see = now_ns, see
         self.implant = Implant(rig, now_ns())
-        self.world = World(patient, place(rig.config.implant, rig.array), seed)
-        self.participant = Participant(self.world, seed + 1)
+        self.world = World(config, place(rig.config.implant, rig.array), patient, day)
+        self.participant = Participant(self.world, patient + 1)
         self._door = ImplantDoor(self.implant, identity, allowed, self._record)
-        self.channel = Channel(rig.link.radio, seed + 2)
+        self.channel = Channel(rig.link.radio, patient + 2)
         self._waiting: bytes | None = None
 
     def command(self, data: bytes) -> bytes:
@@ -64,7 +66,13 @@ class Emulator:
         return self._door.answer(data, self._now_ns())
 
     def hear(self, message: bytes) -> None:
-        """Put one stimulation message on the air, or let it wait while the air is busy: only the newest waits."""
+        """Put one stimulation message on the air, or let it wait while the air is busy: only the newest waits.
+
+        STOP waits for nothing but the packet on the air.
+        """
+        if holds_stop(message):
+            self.channel.send(split(message), self._now_ns())
+            return
         if self._waiting is not None:
             self.implant.skipped += 1
         self._waiting = message
@@ -92,22 +100,14 @@ class Emulator:
             delivered += self._live(arrives_ns)
             obeyed |= self.implant.receive(self.channel.arrivals(arrives_ns), arrives_ns)
         opened_ns = self._now_ns()
-        delivered += self._live(received_ns + (self.implant.period_ns if obeyed else 0))
+        delivered += self._live(self.implant.shows_ns(received_ns) if obeyed else received_ns)
         delivered_ns = self._now_ns()
         if not (self._see and (obeyed or look)):
             return Outcome(tuple(delivered), None, None)
         telemetry = self.implant.telemetry(received_ns)
         percept = self.world.percept(telemetry.seq, self.implant.capture_ns, 0)
         made_ns = self._now_ns()
-        percept = Percept(
-            percept.seq,
-            percept.t_ns,
-            percept.image,
-            percept.centre_deg,
-            percept.extent_deg,
-            percept.visible,
-            made_ns - self.implant.offset_ns,
-        )
+        percept = replace(percept, made_ns=made_ns - self.implant.offset_ns)
         hops = None
         if obeyed:
             stamps = tuple(t - self.implant.offset_ns for t in (received_ns, opened_ns, delivered_ns, made_ns))

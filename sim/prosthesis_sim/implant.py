@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from prosthesis.config import Rig
+from prosthesis.config import MAX_TILES, Rig
 from prosthesis.messages import (
+    SAFE_AFTER_MS,
     Delivered,
     ImplantState,
     Receipt,
@@ -27,6 +28,7 @@ from prosthesis.wire import (
     PacketType,
     Sealer,
     WireError,
+    check_tile,
     read_header,
     read_tiles,
 )
@@ -34,9 +36,8 @@ from prosthesis_sim.limits import implant_limits, refuse_configuration, refuse_e
 from prosthesis_sim.realtime import pulse
 
 NS_PER_MS = 1_000_000
-SAFE_AFTER_MS = 250
 FRAMES_TO_REARM = 10
-MAX_TILES = 256
+MAX_NS = 1 << 63  # as in every message but the air frame, whose times are unsigned
 
 
 class Implant:
@@ -70,8 +71,7 @@ class Implant:
         self.offset_ns = 0
         self._configuration: Configuration | None = None
         self._profile = 0
-        self._last_seq = np.zeros(MAX_TILES, np.int64)
-        self._ready = 0
+        self._last_seq = np.zeros(MAX_TILES + 1, np.int64)
         self._last_valid_ns = self._t_ns
         self._silence()
         if self.state in (ImplantState.ARMED, ImplantState.STIMULATING, ImplantState.HOLD):
@@ -102,9 +102,9 @@ class Implant:
             return Refusal.LOCKED
         if self._configuration is None:
             return Refusal.CONFIGURATION
-        if self.state is ImplantState.SAFE and self._ready < FRAMES_TO_REARM:
+        if self.state in (ImplantState.SAFE, ImplantState.STOPPED) and self._ready < FRAMES_TO_REARM:
             return Refusal.NOT_READY
-        if self.state in (ImplantState.SILENT, ImplantState.SAFE):
+        if self.state in (ImplantState.SILENT, ImplantState.SAFE, ImplantState.STOPPED):
             self._last_valid_ns = self._t_ns
             self._become(ImplantState.ARMED, "armed by host")
         return Refusal.NONE
@@ -112,9 +112,8 @@ class Implant:
     def stop(self, reason: str) -> None:
         """Be silent now; always obeyed. A powered-up or locked implant stays what it is."""
         self._silence()
-        self._ready = 0
         if self.state not in (ImplantState.SILENT, ImplantState.LOCKED):
-            self._become(ImplantState.SAFE, reason)
+            self._become(ImplantState.STOPPED, reason)
 
     def lock(self, reason: str) -> None:
         """Be silent and stay so until ``reset``."""
@@ -124,7 +123,6 @@ class Implant:
     def reset(self) -> None:
         """Leave LOCKED, as if powered up."""
         if self.state is ImplantState.LOCKED:
-            self._ready = 0
             self._become(ImplantState.SILENT, "reset by host")
 
     # patterns
@@ -159,10 +157,11 @@ class Implant:
             raise WireError(Refusal.CONFIGURATION)
         if header.tile * configuration.tile_electrodes >= self.electrodes:
             raise WireError(Refusal.LAYOUT)
+        check_tile(header, payload, configuration.bits, configuration.tile_electrodes)
         if header.seq <= self._last_seq[header.tile]:
             raise WireError(Refusal.REPLAYED)
         # a capture in the future would outlive every time to live
-        if abs(now_ns - self._captured_ns(header)) > self._ttl_ns(header):
+        if header.t_ns >= MAX_NS or abs(now_ns - self._captured_ns(header)) > self._ttl_ns(header):
             raise WireError(Refusal.STALE)
         self._last_seq[header.tile] = header.seq
         return header, payload
@@ -174,16 +173,12 @@ class Implant:
         return min(header.ttl_ms, SAFE_AFTER_MS) * NS_PER_MS
 
     def _obey(self, tiles: list[tuple[Header, bytes]], configuration: Configuration, now_ns: int) -> bool:
-        try:
-            codes = read_tiles(tiles, configuration.bits, configuration.tile_electrodes)
-        except WireError as error:
-            self._refused[error.refusal] += len(tiles)
-            return False
         self._last_valid_ns = now_ns
         if self.state not in (ImplantState.ARMED, ImplantState.STIMULATING, ImplantState.HOLD):
             self._ready += 1
             self._refused[Refusal.NOT_ARMED] += len(tiles)
             return False
+        codes = read_tiles(tiles, configuration.bits, configuration.tile_electrodes)
         for (header, _), values in zip(tiles, codes, strict=True):
             start = header.tile * configuration.tile_electrodes
             self._codes[start : start + configuration.tile_electrodes] = values
@@ -203,6 +198,7 @@ class Implant:
             self._rate_mhz = np.minimum(value, configuration.rate_mhz)
             value = np.where(value > 0, configuration.amplitude_na, 0).astype(np.int64)
         self._refusal = refuse_electrodes(value, configuration, self._limits)
+        self._refusal[(value > 0) & (self._rate_mhz < self._limits.rate_mhz[0])] = Refusal.TIMING
         self._amplitude_na = np.where(self._refusal == 0, value, 0) if self._refusal.any() else value
         self._amplitude_ua = readonly(self._amplitude_na * 1e-3, np.float32)
 
@@ -211,17 +207,21 @@ class Implant:
     def advance(self, until_ns: int) -> list[Delivered]:
         """Let time pass to ``until_ns`` and return what was delivered, split where an output fell silent by itself."""
         pieces = []
+        self._watch()  # time may have run ahead of a deadline that came with the last frame
         while self._t_ns < until_ns:
             pieces.append(self._deliver(min(until_ns, self._next_deadline_ns())))
             self._watch()
         return pieces
 
-    @property
-    def period_ns(self) -> int:
-        """The longest pulse period in use, after which every driven electrode has pulsed; 0 when none is."""
+    def shows_ns(self, now_ns: int) -> int:
+        """Return until when time must run for a new pattern to show: one pulse period at the fastest configured rate.
+
+        Never into a deadline, which the next frame may put off.
+        """
         if self.state is not ImplantState.STIMULATING or self._configuration is None:
-            return 0
-        return int(1e12 / max(int(self._configuration.rate_mhz.max()), 1))
+            return now_ns
+        period_ns = int(1e12 / max(int(self._configuration.rate_mhz.max()), 1))
+        return max(now_ns, min(now_ns + period_ns, self._next_deadline_ns() - 1))
 
     def _next_deadline_ns(self) -> int:
         deadlines = [self._last_valid_ns + SAFE_AFTER_MS * NS_PER_MS]
@@ -273,6 +273,8 @@ class Implant:
             self._become(ImplantState.HOLD, "no fresh frame within its time to live")
 
     def _silence(self) -> None:
+        """Drive nothing, and count anew the valid frames that must come before arming."""
+        self._ready = 0
         self._codes = np.zeros_like(self._codes)
         self._amplitude_ua = readonly(np.zeros(self.electrodes), np.float32)
         self._amplitude_na = np.zeros(self.electrodes, np.int64)

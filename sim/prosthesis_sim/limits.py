@@ -8,7 +8,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.config import Rig, Tier
+from prosthesis.config import MAX_TILES, Rig, Tier
 from prosthesis.messages import U8, Refusal, readonly
 from prosthesis.wire import Configuration, Modulated
 
@@ -18,36 +18,55 @@ NO_LIMIT = np.iinfo(np.int64).max // 4
 
 @dataclass(frozen=True, slots=True)
 class ImplantLimits:
-    """What this hardware never exceeds: nA and fC per electrode, totals per raster slot, and timing."""
+    """What this hardware never exceeds: nA and fC per electrode, totals per raster slot, the DAC's codes, and timing.
+
+    ``density_fc`` is i64[n]: what charge density and Shannon's law allow on each electrode's own area. Left to the
+    guard: the average charge, which needs a memory, and each electrode's own impedance, which only the device knows.
+    """
 
     amplitude_na: int
     charge_fc: int
-    density_fc: int
+    density_fc: I64
     compliance_na: int
     slot_na: int
     slot_count: int
+    bits: int
+    lsb_na: int
     rate_mhz: tuple[int, int]
     width_us: tuple[int, int]
+    interphase_us: tuple[int, int]
+    recovery_us: int
 
 
 def implant_limits(rig: Rig) -> ImplantLimits:
     """Return the hard limits of the rig's stimulator and array; what only advises is the device's business."""
     tiers = (rig.stimulator.limits.hard, rig.array.limits.hard)
-    full_scale_na = ((1 << rig.stimulator.dac_bits) - 1) * rig.stimulator.lsb_na
-    density = _least(tiers, "charge_density_uc_per_cm2")
     rate = min(_least(tiers, "rate_hz"), rig.stimulator.rate_hz[1])
     slot = _least(tiers, "slot_current_ua")
     return ImplantLimits(
-        amplitude_na=min(full_scale_na, _scaled(_least(tiers, "amplitude_ua"), 1e3)),
+        amplitude_na=min(rig.stimulator.full_scale_na, _scaled(_least(tiers, "amplitude_ua"), 1e3)),
         charge_fc=_scaled(_least(tiers, "charge_per_phase_nc"), 1e6),
-        # uC/cm2 x um2 = 1e-8 uC = 10 fC
-        density_fc=_scaled(density, 10 * rig.array.contact.area_um2),
+        density_fc=np.array([_density_fc(rig, tiers, area_um2) for area_um2 in rig.areas_um2], np.int64),
         compliance_na=int(1e6 * rig.stimulator.compliance_v / rig.array.contact.impedance_kohm),
         slot_na=_scaled(slot, 1e3),
         slot_count=int(min(_least(tiers, "simultaneous"), rig.electrodes)),
+        bits=rig.stimulator.dac_bits,
+        lsb_na=rig.stimulator.lsb_na,
         rate_mhz=(int(rig.stimulator.rate_hz[0] * 1000), int(rate * 1000)),
         width_us=rig.stimulator.pulse_width_us,
+        interphase_us=rig.stimulator.interphase_us,
+        recovery_us=rig.stimulator.recovery_us,
     )
+
+
+def _density_fc(rig: Rig, tiers: tuple[Tier, ...], area_um2: float) -> int:
+    # uC/cm2 x um2 = 1e-8 uC = 10 fC
+    density_fc = _scaled(_least(tiers, "charge_density_uc_per_cm2"), 10 * area_um2)
+    if rig.array.contact.scale == "micro":
+        return density_fc
+    # Shannon 1992, log D = k - log Q: (Q / uC)^2 = 10^k area / cm2, and 1 uC = 1e9 fC
+    shannon_uc = (10 ** _least(tiers, "shannon_k") * area_um2 * 1e-8) ** 0.5
+    return min(density_fc, _scaled(shannon_uc, 1e9))
 
 
 def _least(tiers: tuple[Tier, ...], name: str) -> float:
@@ -64,18 +83,26 @@ def refuse_configuration(configuration: Configuration, limits: ImplantLimits, el
     """Return why ``configuration`` cannot be obeyed at all, or NONE."""
     if configuration.electrodes != electrodes:
         return Refusal.LAYOUT
-    low, high = limits.width_us
+    if -(-electrodes // configuration.tile_electrodes) > MAX_TILES:
+        return Refusal.LAYOUT
+    by_rate, codes = configuration.modulated is Modulated.RATE, (configuration.bits, configuration.lsb)
+    if not by_rate and codes != (limits.bits, limits.lsb_na):
+        return Refusal.CODE_RANGE
+    if by_rate and (configuration.amplitude_na % limits.lsb_na).any():
+        return Refusal.CODE_RANGE
     width = configuration.pulse_width_us.astype(np.int64)
-    if width.min() < low or width.max() > high:
+    if not limits.width_us[0] <= width.min() <= width.max() <= limits.width_us[1]:
         return Refusal.TIMING
-    pulse_us = 2 * int(width.max()) + configuration.interphase_us
+    if not limits.interphase_us[0] <= configuration.interphase_us <= limits.interphase_us[1]:
+        return Refusal.TIMING
+    pulse_us = 2 * int(width.max()) + configuration.interphase_us + limits.recovery_us
     sweep_us = (int(configuration.slot.max()) + 1) * configuration.slot_us
     slowest, fastest = int(configuration.rate_mhz.min()), int(configuration.rate_mhz.max())
     if slowest < limits.rate_mhz[0] or fastest > limits.rate_mhz[1]:
         return Refusal.TIMING
     if pulse_us > configuration.slot_us or sweep_us * fastest > 10**9:
         return Refusal.TIMING
-    if configuration.modulated is Modulated.RATE:
+    if by_rate:
         asked = refuse_electrodes(configuration.amplitude_na.astype(np.int64), configuration, limits)
         return Refusal(int(asked.max()))
     return Refusal.NONE
@@ -88,9 +115,10 @@ def refuse_electrodes(amplitude_na: I64, configuration: Configuration, limits: I
     implant's to choose.
     """
     refusal = np.zeros(len(amplitude_na), np.uint8)
-    electrode = (limits.compliance_na, limits.density_fc, limits.charge_fc, limits.amplitude_na)
+    electrode = (limits.compliance_na, limits.charge_fc, limits.amplitude_na)
     slot = (limits.slot_count, limits.slot_na)
-    _refuse(amplitude_na, configuration.pulse_width_us, configuration.slot, electrode, slot, refusal)
+    width = configuration.pulse_width_us
+    _refuse(amplitude_na, width, configuration.slot, limits.density_fc, electrode, slot, refusal)
     return refusal
 
 
@@ -105,7 +133,8 @@ def _refuse(
     amplitude_na: I64,
     width_us: npt.NDArray[np.uint16],
     slot: U8,
-    most: tuple[int, int, int, int],
+    most_density_fc: I64,
+    most: tuple[int, int, int],
     most_in_slot: tuple[int, int],
     refusal: U8,
 ) -> None:
@@ -115,11 +144,11 @@ def _refuse(
         charge_fc = amplitude * np.int64(width_us[n])
         total_na[slot[n]] += amplitude
         count[slot[n]] += amplitude > 0
-        if amplitude > most[3]:
+        if amplitude > most[2]:
             refusal[n] = _AMPLITUDE
-        elif charge_fc > most[2]:
-            refusal[n] = _CHARGE
         elif charge_fc > most[1]:
+            refusal[n] = _CHARGE
+        elif charge_fc > most_density_fc[n]:
             refusal[n] = _DENSITY
         elif amplitude > most[0]:
             refusal[n] = _COMPLIANCE
@@ -133,5 +162,5 @@ def _refuse(
 
 def warm_up() -> None:
     """Compile ``refuse_electrodes``, before time matters."""
-    none = readonly(np.zeros(1), np.uint8)
-    _refuse(np.zeros(1, np.int64), readonly(none, np.uint16), none, (0, 0, 0, 0), (0, 0), np.zeros(1, np.uint8))
+    none, zero = readonly(np.zeros(1), np.uint8), np.zeros(1, np.int64)
+    _refuse(zero, readonly(none, np.uint16), none, zero, (0, 0, 0), (0, 0), np.zeros(1, np.uint8))

@@ -20,9 +20,9 @@ RECOVERY_S = 1800.0
 
 
 def measure_patient(
-    rig_name: str, seed: int, progress: Callable[[int, int], None] = lambda done, of: None
+    rig_name: str, patient: int, progress: Callable[[int, int], None] = lambda done, of: None, day: float = 0.0
 ) -> Calibration:
-    """Return the calibration of patient ``seed`` of the rig's world; every electrode rests 30 minutes between trials.
+    """Return the calibration of ``patient`` of the rig's world; every electrode rests 30 minutes between trials.
 
     Raises ``ConfigError`` when rig or world are wrong.
     """
@@ -34,13 +34,14 @@ def measure_patient(
         load_world(rig.config.world, rig.path.parent),
         implant,
         frozenset([device.public_key().public_bytes_raw()]),
-        seed,
+        patient,
         clock.now_ns,
         see=False,
+        day=day,
     )
     credentials = Credentials(device, implant.public_key().public_bytes_raw())
     configuration = PulseModulator(rig).configuration
     session = Session(LoopbackLink(emulator, clock), credentials, configuration, rig.link.ttl_ms, clock)
     session.open()
     plan = Plan(recovery_s=RECOVERY_S)
-    return calibrate(rig, session, emulator.participant, clock, plan, seed=seed, progress=progress)
+    return calibrate(rig, session, emulator.participant, clock, plan, seed=patient, progress=progress)

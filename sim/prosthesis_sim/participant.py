@@ -17,7 +17,7 @@ class Participant:
 
     def attend(self) -> None:
         """Forget what was; one criterion holds for one trial."""
-        self._peak = np.zeros(len(self._world.x_deg))
+        self._peak = np.zeros(len(self._world.state.activation))
         self._criterion = float(np.exp(self._random.normal(0.0, self._noise.criterion_sd)))
 
     def watch(self) -> None:
@@ -30,15 +30,15 @@ class Participant:
             return False
         if self._random.random() < self._noise.false_alarm:
             return True
-        return bool(np.any(self._peak > self._world.threshold_ua_s * self._criterion))
+        return bool(np.any(self._peak > self._world.person.threshold * self._criterion))
 
     def point(self) -> tuple[float, float] | None:
         """Point at the brightest phosphene, ``None`` when none was seen; errors grow with eccentricity."""
-        visible = self._peak > self._world.threshold_ua_s * self._criterion
+        visible = self._peak > self._world.person.threshold * self._criterion
         if not visible.any():
             return None
         best = int(np.argmax(np.where(visible, self._peak, -1.0)))
-        x, y = self._world.x_deg[best], self._world.y_deg[best]
+        x, y = self._world.person.x_deg[best], self._world.person.y_deg[best]
         sd = self._noise.pointing_sd_deg + self._noise.pointing_sd_per_deg * np.hypot(x, y)
         dx, dy = self._random.normal(0.0, sd, 2) if sd > 0 else (0.0, 0.0)
         return float(x + dx), float(y + dy)

@@ -16,6 +16,7 @@ from prosthesis.links.keys import Keys
 from prosthesis.links.zmq import COMMANDS, PARTICIPANT, UPLINK, heartbeats
 from prosthesis.messages import Event, Message
 from prosthesis.participant import ATTEND, POINT, RATE, SEEN, encode_answer
+from prosthesis.wire import holds_stop
 from prosthesis_sim.emulator import Emulator, Outcome
 
 TICK_S = 0.01
@@ -103,13 +104,16 @@ class Server:
         return max(0, min(int(TICK_S * 1000), (event_ns - time.monotonic_ns()) // 1_000_000))
 
     def _hear_newest(self) -> bool:
-        """Drain the socket, keep the newest message, count the rest as skipped."""
+        """Drain the socket, keep the newest message, count the rest as skipped; STOP is obeyed and never skipped."""
         newest = None
         while True:
             try:
                 message = self._patterns.recv(zmq.NOBLOCK)
             except zmq.Again:
                 break
+            if holds_stop(message):
+                self._emulator.hear(message)
+                continue
             if newest is not None:
                 self._emulator.implant.skipped += 1
             newest = message

@@ -22,13 +22,14 @@ def simulate(
     rig_name: str,
     host: str | None = None,
     port: int | None = None,
-    seed: int = 0,
+    patient: int = 0,
+    day: float = 0.0,
     world: str | None = None,
     seconds: float | None = None,
     slow_s: float = 0.0,
     say: Callable[[str], None] = lambda text: None,
 ) -> None:
-    """Be the rig's implant and patient until ``seconds`` have passed or the process is told to end.
+    """Be the rig's implant and ``patient``, ``day`` days after surgery, for ``seconds`` or until told to end.
 
     Raises ``ConfigError`` for a wrong rig, world or key, ``LinkError`` when the ports are taken.
     """
@@ -36,8 +37,8 @@ def simulate(
     host, port = host or rig.link.host, port or rig.link.port
     keys = load_keys("implant")
     world = world or rig.config.world
-    patient = load_world(world, rig.path.parent)
-    emulator = Emulator(rig, patient, keys.identity, keys.allowed_raw(), seed, time.monotonic_ns)
+    config = load_world(world, rig.path.parent)
+    emulator = Emulator(rig, config, keys.identity, keys.allowed_raw(), patient, time.monotonic_ns, day=day)
     emulator.world.warm_up()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     tap = Tap(f"tcp://{host}:{port + WORLD_TAPS}", context)

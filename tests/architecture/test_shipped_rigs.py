@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
 from prosthesis.config import LinkConfig, Rig, RigConfig, config_root, find, load_rig, names
 from prosthesis.layout import contacts, raster_slots
-from prosthesis.safety import guard_limits
+from prosthesis.limits import guard_limits
 from prosthesis.yamlfile import load_model
 
 REFERENCE = {"argus60": 60, "utah96": 96, "icvp400": 400, "nhp1024": 1024}
@@ -60,11 +62,11 @@ def test_arrays_do_not_touch(rig: Rig) -> None:
 def test_published_human_thresholds_pass_the_hard_limits_of_the_cortical_arrays() -> None:
     """A flat 4 nC gate would refuse them: 66.8 uA for 170 us is 11.4 nC (Fernandez 2021)."""
     limits = guard_limits(load_rig("utah96", uncalibrated=True))
-    charge = min(cap.charge_nc for cap in limits.caps if cap.tier == "hard")
+    charge = min(np.min(cap.charge_nc) for cap in limits.caps if cap.tier == "hard")
     current = min(np.min(cap.current_ua) for cap in limits.caps if cap.tier == "hard")
     assert charge > 66.8 * 0.170
     assert current > 66.8
-    advisory = min(cap.charge_nc for cap in limits.caps if cap.tier == "advisory")
+    advisory = min(np.min(cap.charge_nc) for cap in limits.caps if cap.tier == "advisory")
     # 4 nC on 2000 um2 lost neurons (McCreery 2010); 2 nC did not
     assert advisory <= 4.0
 
@@ -101,4 +103,5 @@ def test_a_part_fits_on_a_screen_and_is_named_as_its_file() -> None:
         for name in names(kind):
             text = (config_root() / kind / f"{name}.yaml").read_text()
             assert text.startswith(f"name: {name}\n")
+            text = re.sub(r"(?ms)^(  \w+: \[)[^\n]*\n.*?^  \]", r"\1]", text)  # lists of contacts aside
             assert text.count("\n") < 60, name

@@ -7,6 +7,7 @@ import os
 import time
 
 import pytest
+import zmq
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from prosthesis.errors import LinkError
@@ -51,6 +52,26 @@ def test_a_link_answers_every_verb_in_bounded_time(link):
     with contextlib.suppress(LinkError):
         assert link.request(b"nonsense", 0.1) == b""
     assert time.monotonic() - began < 2.0
+
+
+def test_a_command_to_a_peer_that_has_just_gone_does_not_block(tmp_path):
+    class Gone:
+        """A socket that could send a moment ago."""
+
+        def poll(self, timeout, flags):
+            return True
+
+        def send(self, data, flags=0):
+            assert flags & zmq.NOBLOCK
+            raise zmq.Again
+
+    make_keys(tmp_path)
+    link = ZmqLink("127.0.0.1", 5990, load_keys("device", tmp_path))
+    commands, link._commands = link._commands, Gone()
+    with pytest.raises(LinkError, match=r"no implant answers at 127\.0\.0\.1:5990"):
+        link.request(b"a command", 0.1)
+    link._commands = commands
+    link.close()
 
 
 def test_keys_are_made_once_and_readable_by_their_owner_only(tmp_path):

@@ -241,4 +241,5 @@ def test_the_implant_refuses_a_plain_client(sim, port):
 
 
 def test_states_are_the_documented_ones():
-    assert [state.name for state in ImplantState] == ["SILENT", "ARMED", "STIMULATING", "HOLD", "SAFE", "LOCKED"]
+    names = ["SILENT", "ARMED", "STIMULATING", "HOLD", "SAFE", "LOCKED", "STOPPED"]
+    assert [state.name for state in ImplantState] == names

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from prosthesis.limits import GuardLimits, guard_limits
 from prosthesis.messages import StimulationPattern
-from prosthesis.safety import BUCKET_S, Guard, GuardLimits, guard_limits
+from prosthesis.safety import BUCKET_S, Guard
 
 N = 4
 ANY = st.floats(width=32, allow_nan=True, allow_infinity=True)
@@ -94,6 +95,8 @@ def test_every_rule_reports_itself(guard):
     assert ("charge per phase", "hard") in found([60, 0, 0, 0], width=[700] * 4)
     assert ("calibrated maximum", "hard") in found([61, 0, 0, 0])
     assert ("amplitude", "hard") in found([101, 0, 0, 0])
+    assert ("full scale", "hard") not in found([102.3, 0, 0, 0])
+    assert ("full scale", "hard") in found([102.4, 0, 0, 0])
     assert ("not finite", "hard") in found([np.nan, 0, 0, 0])
     assert ("not a pulse", "hard") in found([-1, 0, 0, 0])
     assert ("rate", "hard") in found([1, 0, 0, 0], rate=[1001] * 4)
@@ -128,6 +131,59 @@ def test_an_electrode_that_has_spent_its_average_charge_rests_until_it_has_leake
     assert seconds == pytest.approx(BUCKET_S * np.log(4), abs=0.11)
     assert ("average charge", "hard") in rules(found)
     assert state.session_uc == pytest.approx(800e-3 * seconds, rel=1e-6)
+
+
+# milliseconds from each frame to the next, and whether the frame is bright: jitter, freezes, lost links
+TIMES = st.lists(st.tuples(st.one_of(st.integers(1, 120), st.integers(1, 30_000)), st.booleans()), max_size=60)
+
+
+def played(guard, frames):
+    """Yield the guard's state at each frame, what it allowed of 40 uA, and how long the electrode was driven by it."""
+    state, dt_s = guard.initial(), 0.0
+    for dt_ms, bright in frames:
+        allowed, _, state = guard.allow(pattern([40.0 * bright, 0, 0, 0]), state, dt_s)
+        dt_s = dt_ms / 1000
+        yield state, float(allowed.amplitude_ua[0]), dt_s
+
+
+@given(frames=TIMES)
+def test_what_is_booked_is_what_the_electrode_got_however_the_frames_come(guard, frames):
+    average = charge_uc = 0.0
+    for state, amplitude, dt_s in played(guard, frames):
+        assert state.average_nc_per_s[0] == pytest.approx(average, rel=1e-9, abs=1e-9)
+        assert state.session_uc == pytest.approx(charge_uc, rel=1e-9)
+        # an implant drives a pattern until the next, for its time to live of 100 ms at most; then the average leaks
+        driven_s, flow = min(dt_s, 0.1), amplitude * 200 * 100 * 1e-3
+        average = flow + (average - flow) * np.exp(-driven_s / BUCKET_S)
+        average *= np.exp(-(dt_s - driven_s) / BUCKET_S)
+        charge_uc += flow * driven_s * 1e-3
+
+
+@given(frames=TIMES)
+def test_no_timing_of_frames_brings_an_average_over_its_limit(limits, frames):
+    guard = Guard(replace(limits, average_nc_per_s=20.0))
+    for state, _, _ in played(guard, frames):
+        assert state.average_nc_per_s[0] <= 20.0 * (1 + 1e-9)
+
+
+def test_bright_frames_cannot_hide_behind_short_dark_ones(limits):
+    guard = Guard(replace(limits, average_nc_per_s=300.0))
+    driven_nc = sum(amplitude * 20 * dt_s for _, amplitude, dt_s in played(guard, [(80, True), (5, False)] * 700))
+    # 800 nC/s asked of 80 in 85 ms for 59.5 s; once the bucket of 300 nC/s x 10 s is full, 300 nC/s leak out of it
+    assert 0.95 * 300 * 59.5 < driven_nc <= 300 * (59.5 + BUCKET_S)
+
+
+def test_after_a_lost_link_the_dark_time_is_not_charged(limits):
+    guard = Guard(replace(limits, average_nc_per_s=300.0))
+    frames = [(33, True)] * 60 + [(58_000, True)] + [(33, True)] * 30
+    *_, (state, amplitude, _) = played(guard, frames)
+    assert amplitude == 40.0
+    assert state.session_uc == pytest.approx(0.8 * (89 * 0.033 + 0.1), rel=1e-6)
+
+
+def test_patterns_with_a_long_time_to_live_are_booked_for_a_quarter_of_a_second(hand_rig):
+    rig = replace(hand_rig, link=hand_rig.link.model_copy(update={"ttl_ms": 1000}))
+    assert guard_limits(rig).hold_s == 0.25
 
 
 def test_a_disabled_electrode_is_silent_and_said_so(limits):

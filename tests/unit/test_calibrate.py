@@ -1,19 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from helpers import HAND
+from lab import Wired
 
-from prosthesis.calibrate import Trial, _staircase, rising
+from prosthesis.calibrate import Bench, Plan, Trial, _staircase, calibrate, rising
 from prosthesis.calibration import load_calibration, save_calibration
 from prosthesis.config import load_rig
-from prosthesis.errors import ConfigError
+from prosthesis.errors import ConfigError, LinkError
+from prosthesis.wire import stop_packet
 from prosthesis_sim.measure import measure_patient
 
 
 @pytest.fixture(scope="module")
 def hand():
-    return measure_patient(HAND, seed=0)
+    return measure_patient(HAND, 0)
 
 
 def test_thresholds_are_the_closed_form_within_the_staircases_step(hand):
@@ -36,7 +40,7 @@ def test_brightness_is_the_patients_own_at_each_step_of_current(hand):
 
 
 def test_the_same_patient_measured_twice_is_the_same(hand):
-    again = measure_patient(HAND, seed=0)
+    again = measure_patient(HAND, 0)
     assert again.digest == hand.digest
 
 
@@ -54,6 +58,34 @@ def test_a_calibration_that_contradicts_itself_is_refused(hand, tmp_path):
     path.write_text(text.replace("max_ua: [", "max_ua: [1.0, ").replace("x_deg: [", "x_deg: [0.0, "))
     with pytest.raises(ConfigError, match=r"c\.yaml: .*rows"):
         load_calibration(path)
+
+
+def test_a_rig_that_modulates_the_rate_is_not_calibrated(hand_rig):
+    modulator = hand_rig.config.modulator.model_copy(update={"modulate": "rate"})
+    rig = replace(hand_rig, config=hand_rig.config.model_copy(update={"modulator": modulator}))
+    wired = Wired(rig)
+    with pytest.raises(ConfigError, match=r"rig\.yaml: key 'modulator\.modulate': calibration varies the amplitude"):
+        calibrate(rig, wired.session, wired.emulator.participant, wired.clock, Plan())
+
+
+def test_a_stop_by_somebody_else_ends_the_calibration(hand_rig):
+    wired = Wired(hand_rig)
+    bench = Bench(hand_rig, wired.session, wired.emulator.participant, wired.clock, Plan())
+    bench.ask(0, Trial(40.0, "seen"))
+    wired.emulator.hear(stop_packet(0, 0))
+    wired.emulator.step()
+    with pytest.raises(LinkError, match="somebody stopped the implant"):
+        bench.ask(0, Trial(40.0, "seen"))
+
+
+def test_the_rest_between_trials_counts_for_the_guard(hand_rig):
+    wired = Wired(hand_rig)
+    bench = Bench(hand_rig, wired.session, wired.emulator.participant, wired.clock, Plan())
+    bench.ask(0, Trial(40.0, "seen"))
+    assert bench._state.average_nc_per_s[0] > 10  # 800 nC/s for 167 ms
+    wired.clock.advance(60_000_000_000)
+    bench.ask(1, Trial(40.0, "seen"))
+    assert bench._state.average_nc_per_s[0] < 0.1
 
 
 def staircase(sees, most=100.0, trials=60):

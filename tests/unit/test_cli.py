@@ -254,7 +254,7 @@ def test_a_problem_is_the_verbs_exit_code(rooms: list[Room], lab: Path, capsys: 
     assert f"{PROBLEM}{lab / 'rig.yaml'}: key 'encoder.model': no model named 'gone-99'" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("verb", [["sim", "utah96"], ["demo"], ["patient", "utah96"]])
+@pytest.mark.parametrize("verb", [["sim", "utah96"], ["demo"], ["patient", "show", "utah96"]])
 def test_without_the_worlds_packages_its_verbs_give_the_install_line(verb, monkeypatch, capsys):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(verb) == 6

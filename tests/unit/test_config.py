@@ -67,6 +67,9 @@ def test_electrodes_count_every_placement(lab: Path) -> None:
         ("array.yaml", "type: grid", "type: ring", ("'layout'", "grid")),
         ("array.yaml", "{value: 4, source: made up}", "{value: 4}", ("'limits.advisory.charge_per_phase_nc.source'",)),
         ("array.yaml", "value: 4,", "value: -4,", ("charge_per_phase_nc.value'", "greater than 0")),
+        ("array.yaml", "area_um2: 10000", "area_um2: 0", ("'contact.area_um2.number'", "greater than 0")),
+        ("array.yaml", "area_um2: 10000", "area_um2: [1, 2, -3, 4]", ("'contact.area_um2.list.2'", "greater than 0")),
+        ("array.yaml", "area_um2: 10000", "area_um2: [1, 2, 3]", ("'contact.area_um2' has 3 values for 4 contacts",)),
         ("link.yaml", "tile_electrodes: 8", "tile_electrodes: 12", ("'tile_electrodes'", "multiple of 8")),
         ("rig.yaml", "world: world.yaml", "", ("'world' is missing",)),
         ("rig.yaml", "world:", "wrold:", ("unknown key 'wrold'",)),
@@ -137,3 +140,11 @@ def test_omitted_places_are_no_contacts_and_points_are_counted(hand_rig: Rig) ->
     assert ArrayConfig.model_validate(data).contacts == 2
     data["layout"] = {"type": "points", "xy_um": ((0, 0), (100, 0), (0, 100))}
     assert ArrayConfig.model_validate(data).contacts == 3
+
+
+def test_more_tiles_than_a_frame_can_number_are_refused(lab: Path) -> None:
+    places = ", ".join(["{x_mm: 4.0, y_mm: 0.0}"] * 511)  # 2044 electrodes in tiles of 8 are 256
+    replace(lab / "rig.yaml", "[{x_mm: 4.0, y_mm: 0.0}]", f"[{places}]")
+    replace(lab / "stimulator.yaml", "channels: 8", "channels: 2044")
+    with pytest.raises(ConfigError, match="key 'link': 2044 electrodes in tiles of 8 are 256 tiles, at most 255"):
+        load_rig(str(lab / "rig.yaml"), uncalibrated=True)

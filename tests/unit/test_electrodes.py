@@ -45,3 +45,12 @@ def test_arrays_follow_each_other_as_placed_each_turned_about_its_own_centre():
     assert places(array) == [[11, 0], [10, 2], [20, 2], [18, 1], [1, 0], [0, 2]]
     assert array.placement.tolist() == [0, 0, 1, 1, 2, 2]
     assert array.hemisphere == "left"
+
+
+def test_depth_is_the_contacts_own_unless_a_placement_says_how_deep_its_shallowest_lies():
+    contact = Contact(scale="micro", material="none", area_um2=1, depth_um=(500, 850, 650), impedance_kohm=1)
+    layout = PointsLayout(type="points", xy_um=((0, 0), (0, 0), (400, 0)))
+    array = ArrayConfig(name="a", summary="", sources=(), layout=layout, contact=contact, limits=Limits())
+    at = [ArrayPlacement(x_mm=0, y_mm=0), ArrayPlacement(x_mm=9, y_mm=0, depth_mm=2)]
+    deep = place(ImplantChoice(array="a", hemisphere="left", placements=at), array).depth_mm
+    assert deep == pytest.approx([0.5, 0.85, 0.65, 2.0, 2.35, 2.15])

@@ -2,89 +2,27 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from lab import MS, DirectLink, Lab, refused
 
 from prosthesis import control
-from prosthesis.config import load_rig
+from prosthesis.config import Limit, load_rig
 from prosthesis.control import Command
 from prosthesis.errors import LinkError
-from prosthesis.messages import ImplantState, Refusal
-from prosthesis.modulator import PulseModulator
-from prosthesis.session import Credentials, Session
-from prosthesis.timing import ManualClock
+from prosthesis.limits import guard_limits
+from prosthesis.messages import BrainCode, ImplantState, Refusal
+from prosthesis.safety import Guard
 from prosthesis.wire import PacketType, split, stop_packet
-from prosthesis_sim.door import ImplantDoor
-from prosthesis_sim.implant import Implant
-
-MS = 1_000_000
-
-
-class DirectLink:
-    """Hands bytes to an implant at once."""
-
-    def __init__(self, implant, door, clock):
-        self.implant, self.door, self.clock, self.sent = implant, door, clock, []
-
-    def send(self, data):
-        self.sent.append(data)
-        self.implant.receive(list(split(data)), self.clock.now_ns())
-        return True
-
-    def receive(self, timeout_s):
-        return None
-
-    def request(self, data, timeout_s):
-        self.implant.advance(self.clock.now_ns())
-        return self.door.answer(data, self.clock.now_ns())
-
-    def close(self):
-        pass
-
-
-class Lab:
-    def __init__(self, rig, allowed=True):
-        self.clock = ManualClock(1_000_000_000)
-        implant_key, device_key = X25519PrivateKey.generate(), X25519PrivateKey.generate()
-        known = frozenset([device_key.public_key().public_bytes_raw()] if allowed else [])
-        self.implant = Implant(rig, self.clock.now_ns())
-        self.door = ImplantDoor(self.implant, implant_key, known)
-        self.link = DirectLink(self.implant, self.door, self.clock)
-        self.modulator = PulseModulator(rig)
-        credentials = Credentials(device_key, implant_key.public_key().public_bytes_raw())
-        self.session = Session(self.link, credentials, self.modulator.configuration, rig.link.ttl_ms, self.clock)
-        self.seq = 0
-
-    def message(self, codes):
-        self.seq += 1
-        return self.session.seal(self.seq, self.clock.now_ns(), np.asarray(codes, np.uint16))
-
-    def frame(self, codes=(200, 0, 0, 0), dt_ms=10):
-        self.link.send(self.message(codes))
-        return self.wait(dt_ms)
-
-    def wait(self, ms):
-        self.clock.advance(round(ms * MS))
-        return self.implant.advance(self.clock.now_ns())
-
-    def stimulating(self):
-        self.session.open()
-        assert self.session.arm().refusal is Refusal.NONE
-        self.frame()
-        assert self.implant.state is ImplantState.STIMULATING
-        return self
 
 
 @pytest.fixture
 def lab(hand_rig):
     return Lab(hand_rig)
-
-
-def refused(lab, reason):
-    return lab.implant.telemetry(0).refused[reason]
 
 
 def test_it_powers_up_silent_and_ignores_frames_until_armed(lab):
@@ -158,7 +96,7 @@ def test_stop_is_obeyed_at_once_sealed_or_not(lab, sealed):
         lab.session.command(Command.STOP)
     else:
         lab.link.send(stop_packet(123, 0))
-    assert lab.implant.state is ImplantState.SAFE
+    assert lab.implant.state is ImplantState.STOPPED
     assert sum(p.pulses.sum() for p in lab.wait(50)) == 0
 
 
@@ -295,9 +233,16 @@ def test_a_tile_that_keeps_getting_lost_goes_silent_alone():
     assert not pieces[-1].amplitude_ua[64:].any()
 
 
+def changed(model, **values):
+    return model.model_copy(update=values)
+
+
+def by_rate(rig, **values):
+    return replace(rig, config=changed(rig.config, modulator=changed(rig.config.modulator, modulate="rate", **values)))
+
+
 def test_modulated_by_rate_each_electrode_pulses_at_its_own(hand_rig):
-    modulator = hand_rig.config.modulator.model_copy(update={"modulate": "rate"})
-    lab = Lab(replace(hand_rig, config=hand_rig.config.model_copy(update={"modulator": modulator})))
+    lab = Lab(by_rate(hand_rig))
     lab.session.open()
     lab.session.arm()
     pieces = [piece for _ in range(100) for piece in lab.frame((200, 100, 50, 0), dt_ms=20)]
@@ -318,3 +263,124 @@ def test_a_frame_from_the_future_is_refused(lab):
 def test_a_rate_that_the_stimulator_cannot_keep_is_refused(lab, rate_mhz):
     configuration = replace(lab.modulator.configuration, rate_mhz=np.full(4, rate_mhz, np.uint32))
     assert lab.implant.configure(configuration) is Refusal.TIMING
+
+
+def hard(part, **values):
+    limits = {name: Limit(value=value, source="made up") for name, value in values.items()}
+    return changed(part, limits=changed(part.limits, hard=changed(part.limits.hard, **limits)))
+
+
+@pytest.mark.parametrize("limit", ["none", "compliance", "slot current", "average charge"])
+def test_modulated_by_rate_what_the_guard_allows_is_what_is_delivered(hand_rig, limit):
+    rig = by_rate(hand_rig, fixed_amplitude=1.0)
+    if limit == "compliance":  # 0.9 x 10 V / 300 kohm = 30 uA of 60
+        rig = replace(rig, calibration=changed(rig.calibration, impedance_kohm=(300.0,) * 4))
+    if limit == "slot current":  # two of 60 uA share a slot
+        rig = replace(rig, stimulator=hard(rig.stimulator, slot_current_ua=70.0))
+    if limit == "average charge":  # 60 uA x 200 us x 100 Hz = 1200 nC/s
+        rig = replace(rig, array=hard(rig.array, average_charge_nc_per_s=300.0))
+    lab, guard = Lab(rig), Guard(guard_limits(rig))
+    lab.session.open()
+    lab.session.arm()
+    state, delivered_nc, driven = guard.initial(), 0.0, 0
+    for seq in range(300):
+        wanted = lab.modulator.modulate(BrainCode(seq, 0, np.array([1, 0.5, 1, 0], np.float32), 0))
+        allowed, _, state = guard.allow(wanted, state, 0.033)
+        on = np.asarray(allowed.amplitude_ua) > 0
+        for piece in lab.frame(lab.modulator.codes(allowed), dt_ms=33):
+            assert piece.amplitude_ua.tolist() == pytest.approx(allowed.amplitude_ua.tolist())
+            assert not piece.pulses[~on].any()
+            delivered_nc += float((piece.pulses * piece.amplitude_ua * piece.pulse_width_us).sum()) * 1e-3
+        driven += int(on.sum())
+    assert 0 < driven <= 900
+    assert (driven < 900) == (limit == "average charge")
+    # the guard has not yet booked the last frame, and counts pulses that the clock has begun
+    assert delivered_nc == pytest.approx(1e3 * state.session_uc, rel=0.02)
+
+
+def test_configured_anew_it_wants_ten_fresh_frames_again(lab):
+    lab.stimulating()
+    lab.wait(400)
+    for _ in range(10):
+        lab.frame()
+    assert lab.session.arm().refusal is Refusal.NONE
+    lab.session.command(Command.CONFIGURE, lab.modulator.configuration.encode())
+    assert lab.implant.state is ImplantState.SAFE
+    assert lab.session.arm().refusal is Refusal.NOT_READY
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"slot_us": 499}, Refusal.TIMING),  # 2 x 200 us, 50 between and 50 to recover
+        ({"interphase_us": 201, "slot_us": 651}, Refusal.TIMING),
+        ({"interphase_us": 200, "slot_us": 650}, Refusal.NONE),
+        ({"lsb": 99}, Refusal.CODE_RANGE),
+        ({"bits": 11}, Refusal.CODE_RANGE),
+    ],
+)
+def test_a_configuration_beyond_its_hardware_is_refused(lab, change, reason):
+    assert lab.implant.configure(replace(lab.modulator.configuration, **change)) is reason
+
+
+def test_fixed_amplitudes_between_two_steps_of_the_dac_are_refused(hand_rig):
+    lab = Lab(by_rate(hand_rig))
+    between = replace(lab.modulator.configuration, amplitude_na=np.full(4, 40_050, np.uint32))
+    assert lab.implant.configure(between) is Refusal.CODE_RANGE
+
+
+def test_a_rate_below_the_stimulators_slowest_drives_nothing(hand_rig):
+    lab = Lab(by_rate(replace(hand_rig, stimulator=changed(hand_rig.stimulator, rate_hz=(20.0, 500.0)))))
+    lab.session.open()
+    lab.session.arm()
+    pieces = [piece for _ in range(50) for piece in lab.frame((39, 40, 0, 0), dt_ms=20)]  # 19.5 and 20 Hz
+    assert sum(p.pulses.astype(int) for p in pieces).tolist() == pytest.approx([0, 20, 0, 0], abs=1)
+    assert lab.implant.receipt().refusal.tolist() == [Refusal.TIMING, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("scale", "reason"), [("macro", Refusal.CHARGE_DENSITY), ("micro", Refusal.NONE)])
+def test_shannons_law_holds_in_the_implant_for_macro_contacts(hand_rig, scale, reason):
+    array = hard(hand_rig.array, shannon_k=0.5)  # sqrt(10^0.5 x 1e-4 cm2) = 17.783 nC a phase, 88.91 uA x 200 us
+    lab = Lab(replace(hand_rig, array=changed(array, contact=changed(array.contact, scale=scale))))
+    lab.session.open()
+    lab.session.arm()
+    lab.frame((889, 0, 0, 0))
+    assert not lab.implant.receipt().refusal.any()
+    lab.frame((890, 0, 0, 0))
+    assert lab.implant.receipt().refusal[0] == reason
+
+
+def test_a_code_wider_than_the_dac_loses_its_own_tile_and_no_other():
+    lab = Lab(load_rig("icvp400", uncalibrated=True)).stimulating()
+    codes = np.zeros(400, np.uint16)
+    codes[[0, 64]] = 3, 1 << lab.modulator.configuration.bits
+    lab.link.send(lab.message(codes))
+    assert refused(lab, Refusal.CODE_RANGE) == 1
+    amplitude = lab.wait(1)[0].amplitude_ua
+    assert amplitude[0] > 0
+    assert not amplitude[64:128].any()
+
+
+@pytest.mark.parametrize("offset_ns", [2_000_000_000, -(1 << 63)])
+def test_an_offset_that_puts_the_devices_time_beyond_its_messages_is_refused(lab, offset_ns):
+    lab.session.open()
+    assert lab.session.command(Command.OFFSET, struct.pack("<q", offset_ns)).refusal is Refusal.LAYOUT
+    assert lab.implant.offset_ns == 0
+
+
+def test_a_capture_time_beyond_its_messages_is_stale(lab):
+    lab.stimulating()
+    lab.implant.offset_ns = -(1 << 63)
+    lab.seq += 1
+    lab.link.send(lab.session.seal(lab.seq, lab.clock.now_ns() + (1 << 63), np.array([300, 0, 0, 0], np.uint16)))
+    assert refused(lab, Refusal.STALE) == 1
+
+
+def test_a_deadline_that_time_has_run_past_falls_due_before_anything_is_delivered(lab):
+    lab.stimulating()
+    message = lab.message((300, 0, 0, 0))  # expires in 100 ms
+    received_ns = lab.clock.now_ns() + 50 * MS
+    lab.implant.advance(received_ns + 51 * MS)  # ahead, as an emulator may be at low rates
+    lab.implant.receive(list(split(message)), received_ns)
+    pieces = lab.implant.advance(received_ns + 60 * MS)
+    assert not any(piece.amplitude_ua.any() for piece in pieces)

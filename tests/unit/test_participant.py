@@ -24,13 +24,13 @@ def someone(**noise):
     config = load_world("human_v1")
     config = config.model_copy(update={"participant": config.participant.model_copy(update={**SILENT, **noise})})
     world = World(config, place(rig.config.implant, rig.array), 0)
-    return Participant(world, 1), world, int(np.flatnonzero(world.responsive)[0])
+    return Participant(world, 1), world, int(np.flatnonzero(world.person.responsive)[0])
 
 
 def show(person, world, electrode, times_threshold):
     """Let one electrode's activation stand at a multiple of its threshold while the person attends."""
     activation = np.zeros(96)
-    activation[electrode] = times_threshold * world.threshold_ua_s[electrode]
+    activation[electrode] = times_threshold * world.person.threshold[electrode]
     world.state = replace(world.state, activation=activation)
     person.attend()
     person.watch()
@@ -73,7 +73,7 @@ def test_what_was_seen_is_remembered_until_told_to_attend_again():
 def test_pointing_errors_grow_with_eccentricity():
     person, world, electrode = someone(pointing_sd_deg=0.1, pointing_sd_per_deg=0.2)
     show(person, world, electrode, 3)
-    true = np.array([world.x_deg[electrode], world.y_deg[electrode]])
+    true = np.array([world.person.x_deg[electrode], world.person.y_deg[electrode]])
     points = np.array([person.point() for _ in range(TRIALS)])
     assert points.mean(axis=0) == pytest.approx(true, abs=0.06)
     assert points.std(axis=0) == pytest.approx(0.1 + 0.2 * np.hypot(*true), rel=0.06)
@@ -81,23 +81,23 @@ def test_pointing_errors_grow_with_eccentricity():
 
 def test_of_several_phosphenes_the_brightest_is_pointed_at():
     person, world, _ = someone()
-    first, second = np.flatnonzero(world.responsive)[:2]
+    first, second = np.flatnonzero(world.person.responsive)[:2]
     for brighter, other in ((first, second), (second, first)):
         activation = np.zeros(96)
-        activation[brighter], activation[other] = 0.9, 0.8
+        activation[brighter], activation[other] = 9.0, 8.0
         world.state = replace(world.state, activation=activation)
         person.attend()
         person.watch()
-        assert person.point() == pytest.approx((world.x_deg[brighter], world.y_deg[brighter]))
+        assert person.point() == pytest.approx((world.person.x_deg[brighter], world.person.y_deg[brighter]))
 
 
 def test_ratings_scatter_around_the_brightness_and_stay_within_their_scale():
     person, world, electrode = someone(rating_sd=0.05)
-    world.state = replace(world.state, activation=np.where(np.arange(96) == electrode, 0.2, 0.0))
-    world.threshold_ua_s[electrode] = 0.1
+    at = 1.3 * world.person.threshold[electrode]
+    world.state = replace(world.state, activation=np.where(np.arange(96) == electrode, at, 0.0))
     person.watch()
     ratings = np.array([person.rate() for _ in range(TRIALS)])
-    truth = 1 / (1 + math.exp(-19.1526 * (0.2 - 0.105763)))
+    truth = 1 / (1 + (world.bright.half / 1.15) ** world.bright.exponent)  # 0.5 + 0.5 x 1.3 thresholds of current
     assert ratings.mean() == pytest.approx(truth, abs=0.005)
     assert ratings.std() == pytest.approx(0.05, rel=0.06)
     person.attend()

@@ -5,8 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from prosthesis_sim.phosphenes import Brightness, erf, render_reference, spread_radius_mm
-from prosthesis_sim.realtime import render
+from prosthesis_sim.phosphenes import (
+    ChargeBrightness,
+    PulseBrightness,
+    erf,
+    render_reference,
+    saturating_radius_mm,
+    spread_radius_mm,
+    visible,
+)
+from prosthesis_sim.realtime import render, render_tilted, shine_charge, shine_pulse
+from prosthesis_sim.tissue import TissueState
 
 EDGES = np.linspace(-8, 8, 257)
 
@@ -29,10 +38,69 @@ def test_erf_is_right_to_two_in_ten_million():
     assert np.abs(erf(x) - [math.erf(v) for v in x]).max() < 2e-7
 
 
-def test_brightness_is_half_at_half_and_steep_as_fitted():
-    bright = Brightness()
-    assert bright(np.array([0.105763]))[0] == pytest.approx(0.5)
-    assert bright(np.array([0.105763 + 1 / 19.1526]))[0] == pytest.approx(1 / (1 + math.exp(-1)))
+def lit(activation, trace=0.0):
+    return TissueState(np.array([activation]), np.array([trace]), np.zeros(1))
+
+
+def test_charge_brightness_is_half_at_half_and_steep_as_fitted():
+    bright = ChargeBrightness()
+    assert bright(lit(0.105763), np.ones(1))[0] == pytest.approx(0.5)
+    assert bright(lit(0.105763 + 1 / 19.1526), np.ones(1))[0] == pytest.approx(1 / (1 + math.exp(-1)))
+
+
+def test_pulse_brightness_is_half_at_half_and_divided_by_habituation():
+    bright, one = PulseBrightness(1.5, 2.0, rheobase=0.5, root=0.5), np.ones(1)
+    # a current of 1.5 thresholds activates ((1.5 - 0.5) / 0.5)^2 = 4 times
+    assert bright(lit(4.0), one)[0] == pytest.approx(0.5)
+    assert bright(lit(4.0, trace=3.0), one)[0] == pytest.approx(0.125)
+    assert bright(lit(25.0), one)[0] == pytest.approx(0.8)  # three thresholds
+    assert bright(TissueState(bright.reaching(0.9, one), np.zeros(1), np.zeros(1)), one)[0] == pytest.approx(0.9)
+
+
+def test_the_compiled_brightness_is_the_reference():
+    random = np.random.default_rng(0)
+    state = TissueState(random.uniform(0, 3, 99), random.uniform(0, 3, 99), np.zeros(99))
+    threshold = np.where(random.random(99) < 0.2, np.inf, 1.0)
+    got, a, q = np.empty(99), state.activation, state.trace
+    for bright, seen in (
+        (ChargeBrightness(), lambda: shine_charge(a, threshold, 19.1526, 0.105763, got)),
+        (PulseBrightness(1.13, 3.5, 0.5, 1.0), lambda: shine_pulse(a, q, threshold, 0.5, 1.0, 1.13, 3.5, got)),
+        (PulseBrightness(1.5, 2.0, 0.0, 0.3), lambda: shine_pulse(a, q, threshold, 0.0, 0.3, 1.5, 2.0, got)),
+    ):
+        count = seen()
+        expected = bright(state, threshold) * visible(state.activation, threshold)
+        assert got == pytest.approx(expected, rel=1e-9, abs=1e-12)
+        assert count == np.count_nonzero(expected)
+
+
+def test_a_soft_threshold_has_its_middle_at_the_hard_one_and_never_lights_the_dead():
+    threshold = np.array([2.0, np.inf])
+    assert visible(np.array([2.001, 9e9]), threshold).tolist() == [1.0, 0.0]
+    assert visible(np.array([1.999, 9e9]), threshold).tolist() == [0.0, 0.0]
+    assert visible(np.array([2.0, 9e9]), threshold, softness=0.1) == pytest.approx([0.5, 1 / (1 + math.exp(10))])
+    assert visible(np.array([2.2, 0.0]), threshold, softness=0.1)[0] == pytest.approx(1 / (1 + math.exp(-1)))
+
+
+def test_bosking_sizes_grow_and_saturate_in_microampere():
+    # the peer takes the current in ampere here, and every size from 10 to 500 uA is the same to five digits
+    small, half, large = saturating_radius_mm(np.array([10.0, 40.0, 500.0]), 0.7, 40.0, 0.08)
+    assert half == pytest.approx(0.175)
+    assert large == pytest.approx(0.35, rel=1e-6)
+    assert small < 0.1
+
+
+@pytest.mark.parametrize("long_px", [0.4, 2.0, 8.0])
+@pytest.mark.parametrize("ratio", [1.0, 2.0, 5.0])
+def test_a_tilted_phosphene_is_its_gaussian_averaged_over_each_pixel(long_px, ratio):
+    short_px, angle, size, fine = long_px / ratio, 0.6, 48, 24
+    image = np.empty((size, size), np.float32)
+    place = np.array([23.3]), np.array([25.8])
+    render_tilted(image, *place, np.array([long_px]), np.array([short_px]), np.array([angle]), np.array([1.0]))
+    at = (np.arange(size * fine) + 0.5) / fine
+    x, up = at[None, :] - 23.3, -(at[:, None] - 25.8)
+    along, across = math.cos(angle) * x + math.sin(angle) * up, -math.sin(angle) * x + math.cos(angle) * up
+    truth = np.exp(-0.5 * ((along / long_px) ** 2 + (across / short_px) ** 2))
+    assert np.abs(image - truth.reshape(size, fine, size, fine).mean(axis=(1, 3))).max() < 2e-3
 
 
 def test_forty_microampere_activate_a_quarter_of_a_millimetre():

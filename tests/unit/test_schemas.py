@@ -118,7 +118,7 @@ def test_a_percept_is_a_raw_image_with_its_own_fields_beyond_1000():
     assert (image.width, image.height, image.encoding, image.step) == (2, 1, "32FC1", 8)
     assert np.frombuffer(image.data, "<f4").tolist() == [0.5, 1.0]
     extras = {f.name: f.number for f in image.DESCRIPTOR.fields if f.number > 1000}
-    assert set(extras) == {"seq", "t_ns", "centre_deg", "extent_deg", "visible", "made_ns"}
+    assert set(extras) == {"seq", "t_ns", "centre_deg", "extent_deg", "visible", "made_ns", "gaze_deg"}
 
 
 @pytest.mark.parametrize("topic", KINDS)

@@ -139,6 +139,14 @@ def test_publishing_costs_microseconds(tap, hear):
     assert best < 100e-6
 
 
+def test_a_message_that_cannot_be_encoded_is_counted_and_the_next_is_sent(tap, hear):
+    listener = hear("event")
+    tap.publish("event", Event(1, 1 << 63, "device", "info", "too late for 63 bits"))
+    tap.publish("event", event(2))
+    assert [decode(*heard).seq for heard in listener] == [2]
+    assert tap.failed == 1
+
+
 def test_what_was_published_before_close_is_still_sent(tap, hear):
     listener = hear("event")
     for seq in range(20):

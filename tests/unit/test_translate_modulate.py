@@ -97,6 +97,49 @@ def test_codes_never_ask_for_more_than_the_pattern(hand_rig):
     assert (pattern.amplitude_ua - codes * 0.1 < 0.1 + 1e-4).all()
 
 
+def test_a_current_beyond_full_scale_is_full_scale_on_the_wire(hand_rig):
+    modulator = PulseModulator(hand_rig)
+    pattern = modulator.modulate(brain([1, 0, 0, 0]))
+    too_much = replace(pattern, amplitude_ua=np.array([150, 0, 0, 0], np.float32))
+    assert modulator.codes(too_much).tolist() == [1023, 0, 0, 0]
+
+
+def test_rates_are_not_cut_to_the_dacs_bits():
+    rig = by_rate(load_rig("utah96"))  # 300 Hz in half hertz, from an 8-bit stimulator
+    modulator = PulseModulator(rig)
+    codes = modulator.codes(modulator.modulate(BrainCode(1, 1, np.ones(96, np.float32), 0)))
+    assert codes[rig.calibration.column("enabled").astype(bool)].max() == 600
+    assert codes.max() < 1 << modulator.configuration.bits
+
+
+def test_a_rate_slower_than_the_stimulators_slowest_is_silence(hand_rig):
+    stimulator = hand_rig.stimulator.model_copy(update={"rate_hz": (20.2, 500.0)})
+    modulator = PulseModulator(by_rate(replace(hand_rig, stimulator=stimulator)))
+    # the next half hertz is 20.5
+    assert modulator.modulate(brain([0.1, 0.204, 0.206, 1.0])).rate_hz == pytest.approx([0, 0, 20.6, 100])
+
+
+def test_modulating_the_rate_the_fixed_amplitudes_are_what_the_guard_allows_of_all_together(hand_rig):
+    high = replace(hand_rig, calibration=hand_rig.calibration.model_copy(update={"impedance_kohm": (300, 10, 10, 10)}))
+    limit = high.stimulator.limits.hard.slot_current_ua.model_copy(update={"value": 50.0})
+    hard = high.stimulator.limits.hard.model_copy(update={"slot_current_ua": limit})
+    limits = high.stimulator.limits.model_copy(update={"hard": hard})
+    rig = by_rate(replace(high, stimulator=high.stimulator.model_copy(update={"limits": limits})))
+    # 40 uA each; the first may have 0.9 x 10 V / 300 kohm = 30, then each slot's two are scaled to 50 together
+    asked = PulseModulator(rig).configuration
+    first, partner = 0, next(i for i in range(1, 4) if asked.slot[i] == asked.slot[0])
+    expected = np.full(4, 25_000)
+    expected[[first, partner]] = 21_400, 28_500  # 50/70 of 30 and 40, in whole steps of 0.1 uA
+    assert asked.amplitude_na.tolist() == expected.tolist()
+
+
+def test_an_electrode_whose_fixed_amplitude_the_guard_lowers_is_silent(hand_rig):
+    modulator = PulseModulator(by_rate(hand_rig))
+    pattern = modulator.modulate(brain([1, 1, 0.5, 0]))
+    lowered = replace(pattern, amplitude_ua=np.array([39.9, 40, 40, 0], np.float32))
+    assert modulator.codes(lowered).tolist() == [0, 200, 100, 0]
+
+
 def test_nan_activity_stays_nan_for_the_guard(hand_rig):
     for rig in (hand_rig, by_rate(hand_rig)):
         pattern = PulseModulator(rig).modulate(brain([np.nan, 0, 0, 0]))

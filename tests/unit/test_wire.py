@@ -13,7 +13,9 @@ from prosthesis.wire import (
     PacketType,
     Sealer,
     WireError,
+    check_tile,
     decode_configuration,
+    holds_stop,
     pack_codes,
     read_header,
     read_tiles,
@@ -151,4 +153,26 @@ def test_what_is_not_a_configuration_is_refused(body):
 def test_sparse_payloads_with_impossible_indices_are_refused():
     header = Header(PacketType.PATTERN, 9, 1, 0, flags=1)
     for payload in (b"\x01", b"\x40\x00\x01\x00"):
-        assert refused(lambda p=payload: read_tiles([(header, p)], 10, 64)) is Refusal.LAYOUT
+        assert refused(lambda p=payload: check_tile(header, p, 10, 64)) is Refusal.LAYOUT
+
+
+def test_a_dense_payload_of_another_length_is_refused():
+    header = Header(PacketType.PATTERN, 9, 1, 0)
+    check_tile(header, bytes(80), 10, 64)
+    for length in (0, 79, 81):
+        assert refused(lambda n=length: check_tile(header, bytes(n), 10, 64)) is Refusal.LAYOUT
+
+
+def test_a_sparse_code_has_no_more_bits_than_a_dense_one():
+    header = Header(PacketType.PATTERN, 9, 1, 0, flags=1)
+    for payload in (b"", b"\x3f\x00\xff\x03"):  # code 1023 at place 63
+        check_tile(header, payload, 10, 64)
+    assert refused(lambda: check_tile(header, b"\x3f\x00\x00\x04", 10, 64)) is Refusal.CODE_RANGE
+
+
+def test_a_stop_is_noticed_anywhere_in_a_message():
+    pattern = message(range(1, 9), tile=8)
+    assert not holds_stop(pattern)
+    assert not holds_stop(b"nonsense")
+    assert holds_stop(stop_packet(5, 0))
+    assert holds_stop(pattern + stop_packet(5, 0))

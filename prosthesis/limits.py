@@ -1,0 +1,102 @@
+"""What the guard enforces and what it only reports, collected from a rig: limits on single pulses, slots and doses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from prosthesis.config import Rig, Tier, slot_us
+from prosthesis.messages import SAFE_AFTER_MS
+
+F64 = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+COMPLIANCE_MARGIN = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """One limit on a single electrode's pulse: ``current_ua`` or ``charge_nc`` is finite, each a number or f64[n].
+
+    ``limit`` (the least of all electrodes) and ``unit`` are the rule's own; times ``in_unit``, a value is in that unit.
+    """
+
+    rule: str
+    tier: str
+    limit: float
+    unit: str
+    current_ua: float | F64
+    charge_nc: float | F64
+    in_unit: float | F64
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLimits:
+    """Everything the guard enforces on n electrodes; built by ``guard_limits`` from a rig.
+
+    ``hold_s`` is how long the implant obeys a pattern that no other follows.
+    """
+
+    caps: tuple[Cap, ...]
+    enabled: Mask
+    lsb_ua: float
+    max_rate_hz: float
+    slots: int
+    slot_current_ua: float
+    simultaneous: int
+    average_nc_per_s: float
+    advisory_average_nc_per_s: float
+    hold_s: float
+
+
+def guard_limits(rig: Rig) -> GuardLimits:
+    """Collect a rig's limits: the array's charge limits, the stimulator's currents, the calibration's maxima."""
+    hard = (rig.array.limits.hard, rig.stimulator.limits.hard)
+    advisory = (rig.array.limits.advisory, rig.stimulator.limits.advisory)
+    tiers = [(tier, "hard") for tier in hard] + [(tier, "advisory") for tier in advisory]
+    caps = [cap for tier, name in tiers for cap in _caps(rig, tier, name)]
+    maximum, full_scale_ua = rig.calibration.column("max_ua"), rig.stimulator.full_scale_na / 1000
+    compliance_ua = COMPLIANCE_MARGIN * 1e3 * rig.stimulator.compliance_v / rig.calibration.column("impedance_kohm")
+    caps.append(_current_cap("calibrated maximum", "hard", float(maximum.max()), maximum))
+    caps.append(_current_cap("compliance voltage", "hard", float(compliance_ua.min()), compliance_ua))
+    caps.append(_current_cap("full scale", "hard", full_scale_ua, full_scale_ua))
+    period_hz = 1e6 / (rig.config.modulator.raster_groups * slot_us(rig))
+    return GuardLimits(
+        tuple(caps),
+        rig.calibration.column("enabled").astype(bool),
+        rig.stimulator.lsb_na / 1000,
+        min([period_hz, rig.stimulator.rate_hz[1]] + [t.rate_hz.value for t in hard if t.rate_hz]),
+        rig.config.modulator.raster_groups,
+        min([np.inf] + [t.slot_current_ua.value for t in hard if t.slot_current_ua]),
+        int(min([rig.electrodes] + [t.simultaneous.value for t in hard if t.simultaneous])),
+        _least_average(hard),
+        _least_average(advisory),
+        min(rig.link.ttl_ms, SAFE_AFTER_MS) / 1000,
+    )
+
+
+def _least_average(tiers: tuple[Tier, Tier]) -> float:
+    return min([math.inf] + [tier.average_charge_nc_per_s.value for tier in tiers if tier.average_charge_nc_per_s])
+
+
+def _current_cap(rule: str, tier: str, limit: float, current_ua: float | F64) -> Cap:
+    return Cap(rule, tier, limit, "uA", current_ua, math.inf, 1.0)
+
+
+def _caps(rig: Rig, tier: Tier, name: str) -> list[Cap]:
+    area_cm2 = np.asarray(rig.areas_um2) * 1e-8
+    caps = []
+    if limit := tier.amplitude_ua:
+        caps.append(_current_cap("amplitude", name, limit.value, limit.value))
+    if limit := tier.charge_per_phase_nc:
+        caps.append(Cap("charge per phase", name, limit.value, "nC", math.inf, limit.value, 1.0))
+    if limit := tier.charge_density_uc_per_cm2:
+        per_nc = 1e-3 / area_cm2
+        caps.append(Cap("charge density", name, limit.value, "uC/cm2", math.inf, limit.value / per_nc, per_nc))
+    # Shannon 1992, log D = k - log Q; microelectrodes do not follow it (Cogan 2016)
+    if (limit := tier.shannon_k) and rig.array.contact.scale == "macro":
+        most_nc = 1e3 * np.sqrt(10**limit.value * area_cm2)
+        caps.append(Cap("Shannon", name, float(most_nc.min()), "nC", math.inf, most_nc, 1.0))
+    return caps

@@ -1,0 +1,1 @@
+"""Studies: what the simulated patients predict against what people reported, one subject a file."""
