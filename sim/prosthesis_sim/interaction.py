@@ -53,6 +53,14 @@ def neighbours(u_mm: F64, v_mm: F64, strength: float, per_mm2: float) -> Neighbo
     return Neighbours(start, np.concatenate(electrode).astype(np.int64), np.concatenate(share))
 
 
+def in_same_slot(near: Neighbours, slot: U8) -> Neighbours:
+    """Return only the neighbours that share an electrode's raster slot u8[n]: worked out once per raster."""
+    owner = np.repeat(np.arange(len(slot)), np.diff(near.start))
+    kept = slot[owner] == slot[near.electrode]
+    start = np.concatenate([[0], np.cumsum(np.bincount(owner[kept], minlength=len(slot)))]).astype(np.int64)
+    return Neighbours(start, near.electrode[kept], near.share[kept])
+
+
 def dense_shares(u_mm: F64, v_mm: F64, strength: float, per_mm2: float) -> F64:
     """Return the same shares as a matrix f64[n, n], row i what each adds to i: for the differentiable path."""
     near, n = neighbours(u_mm, v_mm, strength, per_mm2), len(u_mm)
@@ -62,15 +70,13 @@ def dense_shares(u_mm: F64, v_mm: F64, strength: float, per_mm2: float) -> F64:
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def add_currents(
-    start: I64, electrode: I64, share: F64, amplitude_ua: F32, pulses: I32, slot: U8, summed_ua: F64
-) -> None:
-    """Fill ``summed_ua`` f64[n]: a pulsing electrode's current and its neighbours' shares in the same slot."""
+def add_currents(start: I64, electrode: I64, share: F64, amplitude_ua: F32, pulses: I32, summed_ua: F64) -> None:
+    """Fill ``summed_ua`` f64[n]: a pulsing electrode's current and the shares of those that pulse beside it."""
     for i in range(len(amplitude_ua)):
         total = float(amplitude_ua[i])
         if total > 0.0 and pulses[i] > 0:
             for k in range(start[i], start[i + 1]):
                 j = electrode[k]
-                if slot[j] == slot[i] and pulses[j] > 0:
+                if pulses[j] > 0:
                     total += share[k] * amplitude_ua[j]
         summed_ua[i] = total

@@ -10,7 +10,7 @@ from prosthesis.messages import Delivered, Percept, readonly
 from prosthesis_sim.electrodes import ElectrodeArray
 from prosthesis_sim.gaze import Gaze
 from prosthesis_sim.individual import Individual, draw
-from prosthesis_sim.interaction import add_currents, neighbours
+from prosthesis_sim.interaction import add_currents, in_same_slot, neighbours
 from prosthesis_sim.patient import AxonMapSpread, CortexMap, WorldConfig
 from prosthesis_sim.phosphenes import ChargeBrightness
 from prosthesis_sim.realtime import live_charge, live_pulse, shine_charge, shine_pulse
@@ -47,6 +47,8 @@ class World:
         n = len(array.u_mm)
         self.state = TissueState(np.zeros(n), np.zeros(n), np.zeros(n))
         self._near = neighbours(array.u_mm, array.v_mm, config.interaction.strength, config.interaction.per_mm2)
+        self._raster = np.zeros(n, np.uint8)
+        self._together = in_same_slot(self._near, self._raster)
         self._screen = _screen(config, self.person, array)
         self._summed_ua, self._peaks, self._last_width_us = np.zeros(n), np.zeros(n), np.zeros(n)
 
@@ -54,7 +56,9 @@ class World:
         """Live through one interval of delivery; the pulses are spread over it evenly."""
         if delivered.dt_ns <= 0:
             return
-        state, law, near, dt_s = self.state, self.law, self._near, delivered.dt_ns * 1e-9
+        if not np.array_equal(delivered.slot, self._raster):
+            self._raster, self._together = delivered.slot, in_same_slot(self._near, delivered.slot)
+        state, law, near, dt_s = self.state, self.law, self._together, delivered.dt_ns * 1e-9
         self.gaze.step(dt_s)
         np.copyto(self._last_width_us, delivered.pulse_width_us, where=delivered.pulses > 0)
         add_currents(
@@ -63,7 +67,6 @@ class World:
             near.share,
             delivered.amplitude_ua,
             delivered.pulses,
-            delivered.slot,
             self._summed_ua,
         )
         given = (self._summed_ua, delivered.pulse_width_us, delivered.pulses, dt_s)

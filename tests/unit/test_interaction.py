@@ -5,15 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prosthesis_sim.interaction import REACH_MM, add_currents, dense_shares, neighbours
+from prosthesis_sim.interaction import REACH_MM, add_currents, dense_shares, in_same_slot, neighbours
 
 
 def summed(u, v, amplitude, pulses, slot, strength=1.0):
-    near = neighbours(np.asarray(u, float), np.asarray(v, float), strength, 6.75)
+    near = in_same_slot(
+        neighbours(np.asarray(u, float), np.asarray(v, float), strength, 6.75), np.asarray(slot, np.uint8)
+    )
     out = np.empty(len(u))
     add_currents(
-        near.start, near.electrode, near.share, np.asarray(amplitude, np.float32), np.asarray(pulses, np.int32),
-        np.asarray(slot, np.uint8), out,
+        near.start, near.electrode, near.share, np.asarray(amplitude, np.float32), np.asarray(pulses, np.int32), out,
     )  # fmt: skip
     return out
 
