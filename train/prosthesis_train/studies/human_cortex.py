@@ -180,13 +180,19 @@ def _measure_thresholds() -> Iterator[Figure]:
     one = Trains(np.array([170.0]), np.array([300.0]), np.array([0.166]))
     yield Figure("threshold at 170 us, 300 Hz, 166 ms", float(everything.threshold_ua(one)[0]), "uA")
     error = np.abs(np.log10(everything.threshold_ua(trains) / threshold))
-    yield Figure("thresholds, fitted: median |log10 error|", float(np.median(error)), "")
-    yield Figure("thresholds, condition held out: median |log10 error|, ten points", _median(out.log10_error), "")
-    yield Figure("thresholds, condition held out: median |log10 error|, eight conditions", float(np.median(each)), "")
-    yield Figure("thresholds, condition held out: largest |log10 error|", float(np.abs(out.log10_error).max()), "")
+    yield Figure("thresholds, fitted: median absolute log10 error", float(np.median(error)), "")
+    yield Figure(
+        "thresholds, condition held out: median absolute log10 error, ten points", _median(out.log10_error), ""
+    )
+    yield Figure(
+        "thresholds, condition held out: median absolute log10 error, eight conditions", float(np.median(each)), ""
+    )
+    yield Figure(
+        "thresholds, condition held out: largest absolute log10 error", float(np.abs(out.log10_error).max()), ""
+    )
     published = ChargeLaw().threshold_ua(trains.pulse_width_us, trains.rate_hz, trains.train_s, 0.0914189)
     yield Figure(
-        "thresholds, peers' constants (fitted to all ten): median |log10 error|",
+        "thresholds, peers' constants (fitted to all ten): median absolute log10 error",
         _median(np.log10(published / threshold)),
         "",
     )
