@@ -87,7 +87,7 @@ def test_an_error_of_the_users_is_one_line_and_its_exit_code(
     assert main(["check", "no-such-rig"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("prosthesis: no rig named 'no-such-rig'; there are: argus60")
+    assert captured.err.startswith("prosthesis: no rig named 'no-such-rig'; there are: alpha1600")
     assert captured.err.count("\n") == 1
 
 
