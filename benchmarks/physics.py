@@ -109,13 +109,14 @@ def figure(name: str, values: npt.NDArray[np.float64], unit: str) -> Figure:
 def cortex(count: int, turns: int, target: int) -> list[Figure]:
     """Compare at ``count`` electrodes with both peers and the floor."""
     world = subjects.our_world(count)
+    each = {"ours": subjects.ours(world, 100), "floor": subjects.floor(world, 100)}  # first: they bring it to life
     scoreboards = {f"pulse2percept scoreboard, {n} a call": subjects.scoreboard(world, n) for n in BATCHES}
     peers = {
         "dynaphos": subjects.dynaphos(world),
         **scoreboards,
         "pulse2percept DynaphosModel, 10 a call": subjects.pulse2percept_dynaphos(world, 10),
     }
-    ms = in_turns({"ours": subjects.ours(world, 100), "floor": subjects.floor(world, 100), **peers}, turns)
+    ms = in_turns({**each, **peers}, turns)
     fastest = min(scoreboards, key=lambda name: float(np.median(ms[name])))
     targets, at = {"dynaphos": f" (target {target})", fastest: " (the fastest; target 60)"}, f"{count} electrodes"
     rows = [figure(f"{at}: ours", ms["ours"], "ms"), figure(f"{at}: floor", ms["floor"], "ms")]

@@ -22,8 +22,9 @@ from prosthesis.config import load_rig
 from prosthesis.messages import Delivered
 from prosthesis_sim import reference
 from prosthesis_sim.electrodes import ElectrodeArray, place
+from prosthesis_sim.lanes import LANES, add_scaled
 from prosthesis_sim.patient import FieldPart, WorldConfig, load_world
-from prosthesis_sim.realtime import CUT_SIGMAS
+from prosthesis_sim.rendering import CUT_SIGMAS, clip
 from prosthesis_sim.world import World
 
 PIXELS, FIELD_DEG, FPS = 256, 16.0, 30
@@ -100,22 +101,19 @@ def ours(world: World, calls: int) -> Subject:
 @numba.njit(cache=True)
 def _write(image: Any, first: Any, last: Any, across: Any, down: Any) -> None:
     image[:] = 0
+    flat, width = image.ravel(), image.shape[1]
     for n in range(len(first)):
-        begin, end = first[n, 1], last[n, 1]
-        profile = across[n, : end - begin]
+        weights = across[n]
         for i in range(first[n, 0], last[n, 0]):
-            row, peak = image[i, begin:end], down[n, i - first[n, 0]]
-            for j in range(len(row)):
-                row[j] += peak * profile[j]
-    flat = image.ravel()
-    for k in range(len(flat)):
-        flat[k] = min(flat[k], np.float32(1))
+            for j in range(0, last[n, 1] - first[n, 1], LANES):
+                add_scaled(flat, i * width + first[n, 1] + j, weights, j, down[n, i - first[n, 0]])
+    clip(image)
 
 
 def floor(world: World, calls: int) -> Subject:
     """Return the least that any renderer does: a new image, cleared, clipped, and the multiply-adds of ready profiles.
 
-    The same windows as ours, of those phosphenes that are visible, in single precision.
+    The same windows as ours, of those phosphenes that are visible, in single precision and by the same instructions.
     """
     lit = np.flatnonzero(world.brightness() > 0)
     per_deg = PIXELS / FIELD_DEG
@@ -125,8 +123,10 @@ def floor(world: World, calls: int) -> Subject:
     reach = CUT_SIGMAS * world.sigma_deg()[lit, None] * per_deg
     first = np.clip(np.floor(centre - reach), 0, PIXELS - 1).astype(np.int64)
     last = np.clip(np.floor(centre + reach), 0, PIXELS - 1).astype(np.int64) + 1
-    widest = int((last - first).max())
-    at = first[:, :, None] + np.arange(widest) + 0.5 - centre[:, :, None]
+    span = -(-(last[:, 1] - first[:, 1]) // LANES) * LANES
+    first[:, 1] = np.minimum(first[:, 1], PIXELS - span)
+    last[:, 1] = first[:, 1] + span
+    at = first[:, :, None] + np.arange(int((last - first).max())) + 0.5 - centre[:, :, None]
     profile = np.exp(-((at / (world.sigma_deg()[lit, None, None] * per_deg)) ** 2) / 2).astype(np.float32)
     across, down = profile[:, 1].copy(), (profile[:, 0] * world.brightness()[lit, None]).astype(np.float32)
 

@@ -56,19 +56,10 @@ class World:
         """Live through one interval of delivery; the pulses are spread over it evenly."""
         if delivered.dt_ns <= 0:
             return
-        if not np.array_equal(delivered.slot, self._raster):
-            self._raster, self._together = delivered.slot, in_same_slot(self._near, delivered.slot)
-        state, law, near, dt_s = self.state, self.law, self._together, delivered.dt_ns * 1e-9
+        state, law, dt_s = self.state, self.law, delivered.dt_ns * 1e-9
         self.gaze.step(dt_s)
         np.copyto(self._last_width_us, delivered.pulse_width_us, where=delivered.pulses > 0)
-        add_currents(
-            near.start,
-            near.electrode,
-            near.share,
-            delivered.amplitude_ua,
-            delivered.pulses,
-            self._summed_ua,
-        )
+        self._sum_currents(delivered)
         given = (self._summed_ua, delivered.pulse_width_us, delivered.pulses, dt_s)
         if isinstance(law, ChargeLaw):
             constants = (law.rheobase_ua, law.tau_act_s, law.tau_trace_s, law.kappa_hz)
@@ -77,6 +68,17 @@ class World:
             pulse = (law.rheobase, law.chronaxie_us, law.exponent, law.width_power, law.per_pulse)
             times = (law.tau_act_s, law.tau_trace_s, law.kappa_hz)
             live_pulse(state.activation, state.trace, state.last_ua, *given, self.person.scale_ua, *pulse, *times)
+
+    def _sum_currents(self, delivered: Delivered) -> None:
+        """Add what neighbours in the same raster slot contribute; who they are is worked out once per raster."""
+        if not len(self._near.electrode):
+            self._summed_ua[:] = delivered.amplitude_ua
+            return
+        if delivered.slot.tobytes() != self._raster.tobytes():
+            self._raster, self._together = delivered.slot, in_same_slot(self._near, delivered.slot)
+        near = self._together
+        currents = (delivered.amplitude_ua, delivered.pulses, self._summed_ua)
+        add_currents(near.start, near.electrode, near.share, *currents)
 
     def percept(self, seq: int, t_ns: int, made_ns: int) -> Percept:
         """Return what is seen now."""

@@ -7,7 +7,7 @@ import pytest
 from our_patient import Ours
 
 from prosthesis_sim.patient import FieldPart
-from prosthesis_sim.realtime import render
+from prosthesis_sim.rendering import render
 from prosthesis_sim.retinotopy import WedgeDipole
 from prosthesis_sim.tissue import ChargeLaw, at_rest
 

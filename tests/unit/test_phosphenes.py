@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from prosthesis_sim import rendering
 from prosthesis_sim.phosphenes import (
     ChargeBrightness,
     PulseBrightness,
@@ -14,7 +15,8 @@ from prosthesis_sim.phosphenes import (
     spread_radius_mm,
     visible,
 )
-from prosthesis_sim.realtime import render, render_tilted, shine_charge, shine_pulse
+from prosthesis_sim.realtime import shine_charge, shine_pulse
+from prosthesis_sim.rendering import render, render_tilted
 from prosthesis_sim.tissue import TissueState
 
 EDGES = np.linspace(-8, 8, 257)
@@ -114,6 +116,34 @@ def test_the_fast_renderer_draws_what_the_reference_draws():
     sigma, bright = random.uniform(0.005, 0.4, n), random.uniform(0, 0.3, n)
     bright[::7] = 0
     assert np.abs(fast(x, y, sigma, bright) - reference(x, y, sigma, bright)).max() < 2e-4
+
+
+@pytest.mark.parametrize("width", [3, 8, 13, 16, 31])
+def test_pictures_of_any_width_are_drawn_to_both_edges(width):
+    """The renderer works on eight pixels at a time; those that do not fill up a row are none of its business."""
+    high = 9
+    random = np.random.default_rng(width)
+    n = 40
+    column, row = random.uniform(-3, width + 3, n), random.uniform(-3, high + 3, n)
+    sigma, bright = random.uniform(0.05, 4, n), random.uniform(0, 0.2, n)
+    guarded = np.full((high + 2, width), 7, np.float32)
+    render(guarded[1:-1], column, row, sigma, 1.0, bright)
+    assert (guarded[[0, -1]] == 7).all()
+    across, up = np.arange(width + 1.0), np.arange(high + 1.0)
+    truth = render_reference(across, up, column, high - row, sigma, bright)
+    assert np.abs(guarded[1:-1] - truth).max() < 5e-4
+
+
+def test_the_fast_integral_of_the_normal_distribution_is_erf():
+    z = np.linspace(-6, 6, 20001).astype(np.float32)
+    truth = np.array([0.5 * math.erf(v / math.sqrt(2)) for v in z])
+    error = np.abs(np.array([rendering.normal(v) for v in z]) - truth)
+    assert error.max() < 4e-6  # beyond 4.5 sigmas, where it is held
+    assert error[np.abs(z) < 4.4].max() < 3e-7
+
+
+def test_a_phosphene_without_size_is_not_drawn():
+    assert fast(0.0, 0.0, 0.0, 1.0).max() == 0
 
 
 def test_a_large_phosphene_has_its_peak_where_and_as_bright_as_asked():

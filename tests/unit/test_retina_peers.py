@@ -16,7 +16,7 @@ from prosthesis_sim.axonmap import REACH_LAMBDAS, AxonMap, axon_map_reference
 from prosthesis_sim.axons import Jansonius, axons
 from prosthesis_sim.fading import fade, fade_twice
 from prosthesis_sim.granley import Granley
-from prosthesis_sim.realtime import render
+from prosthesis_sim.rendering import render
 from prosthesis_sim.retina import WatsonRetina
 from prosthesis_sim.retinotopy import LinearRetina
 
