@@ -138,8 +138,8 @@ def test_the_fast_integral_of_the_normal_distribution_is_erf():
     z = np.linspace(-6, 6, 20001).astype(np.float32)
     truth = np.array([0.5 * math.erf(v / math.sqrt(2)) for v in z])
     error = np.abs(np.array([rendering.normal(v) for v in z]) - truth)
-    assert error.max() < 4e-6  # beyond 4.5 sigmas, where it is held
-    assert error[np.abs(z) < 4.4].max() < 3e-7
+    assert error.max() < 5e-6  # beyond 4.5 sigmas, where it is held
+    assert error[np.abs(z) < 4.4].max() < 8e-7
 
 
 def test_a_phosphene_without_size_is_not_drawn():
