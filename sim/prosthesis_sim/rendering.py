@@ -11,49 +11,38 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis_sim.lanes import LANES, add_scaled
+from prosthesis_sim.lanes import ABOVE, BELOW, FAR, LANES, add_scaled, put_integrals
 
 F64 = npt.NDArray[np.float64]
 F32 = npt.NDArray[np.float32]
 CUT_SIGMAS = 4.0
 _ROOT_TWO_PI = math.sqrt(2 * math.pi)
-# z P(z^2) / Q(z^2) is the normal distribution's integral from 0 to z to 7e-7 up to |z| = 4.5: least
-# squares on Chebyshev nodes, reweighted. Unlike erf or a table, eight go in one instruction
-_FAR = np.float32(4.5)
-_P0, _P1 = np.float32(0.398944557), np.float32(0.0270967036)
-_P2, _P3 = np.float32(0.00383737963), np.float32(3.3693912e-05)
-_Q1, _Q2, _Q3 = np.float32(0.234620303), np.float32(0.0236729681), np.float32(0.00117425353)
-_ONE = np.float32(1)
 # floats that are not negative are in the order of their bits, and only integers are clipped eight at a time
-_ONE_BITS = np.int32(_ONE.view(np.int32))
-# lets the compiler fuse multiplications and additions; there are no NaN or infinities here
-_RELAXED = {"contract", "nsz", "nnan", "ninf"}
+_ONE_BITS = np.int32(np.float32(1).view(np.int32))
 # three-point Gauss-Legendre on one part of a pixel
 _NODES = (-0.5 * math.sqrt(0.6), 0.0, 0.5 * math.sqrt(0.6))
 _WEIGHTS = (5 / 18, 8 / 18, 5 / 18)
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_RELAXED, inline="always")  # type: ignore[untyped-decorator]
-def normal(z: float) -> float:
+@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _normal(z: float) -> float:
     """Return the normal distribution's integral from 0 to ``z``."""
-    z = min(max(z, -_FAR), _FAR)
+    z = min(max(z, -FAR), FAR)
     t = z * z
-    square = t * t
-    above = (_P0 + t * _P1) + square * (_P2 + t * _P3)
-    value: float = z * above / ((_ONE + t * _Q1) + square * (_Q2 + t * _Q3))
-    return value
+    above = ABOVE[0] + t * (ABOVE[1] + t * (ABOVE[2] + t * ABOVE[3]))
+    return z * above / (BELOW[0] + t * (BELOW[1] + t * (BELOW[2] + t * BELOW[3])))
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=_RELAXED)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _fill(weights: F32, first: float, count: int, per_sigma: float, peak: float) -> None:
-    """Put the mean over each of ``count`` pixels of a Gaussian of ``peak`` into ``weights``.
+    """Put the mean over each of ``count`` pixels, a multiple of ``LANES``, of a Gaussian into ``weights``.
 
-    ``first`` is where the first pixel begins, in pixels from the Gaussian's centre; ``per_sigma`` is 1 / its sigma.
+    ``first`` is where the first pixel begins, in pixels from the Gaussian's centre; ``per_sigma`` is 1 / its sigma,
+    ``peak`` its height times sigma and the root of 2 pi.
     """
     step, start, scale = np.float32(per_sigma), np.float32(first * per_sigma), np.float32(peak)
-    for k in range(np.int32(count)):
-        z = start + np.float32(np.int32(k)) * step
-        weights[k] = (normal(z + step) - normal(z)) * scale
+    for k in range(0, count, LANES):
+        put_integrals(weights, k, start, step, scale)
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -142,9 +131,9 @@ def render_tilted(image: F32, column: F64, row: F64, long_px: F64, short_px: F64
                 x0 = max(0, math.floor(centre - CUT_SIGMAS * cut))
                 x1 = min(width - 1, math.floor(centre + CUT_SIGMAS * cut))
                 peak = brightness[n] * _WEIGHTS[k] / parts * math.exp(-0.5 * y * y / yy) * cut * _ROOT_TWO_PI
-                before = normal((x0 - centre) / cut)
+                before = _normal((x0 - centre) / cut)
                 for j in range(x0, x1 + 1):
-                    after = normal((j + 1 - centre) / cut)
+                    after = _normal((j + 1 - centre) / cut)
                     image[i, j] += np.float32(peak * (after - before))
                     before = after
     clip(image)

@@ -58,7 +58,8 @@ class World:
             return
         state, law, dt_s = self.state, self.law, delivered.dt_ns * 1e-9
         self.gaze.step(dt_s)
-        np.copyto(self._last_width_us, delivered.pulse_width_us, where=delivered.pulses > 0)
+        if isinstance(self._screen, Streaks):  # a spot's size does not depend on the width of pulses
+            np.copyto(self._last_width_us, delivered.pulse_width_us, where=delivered.pulses > 0)
         self._sum_currents(delivered)
         given = (self._summed_ua, delivered.pulse_width_us, delivered.pulses, dt_s)
         if isinstance(law, ChargeLaw):
