@@ -147,6 +147,7 @@ def live_pulse(
     fast, slow = 1.0 / tau_act_s, 1.0 / tau_trace_s
     decay, fade = math.exp(-fast * dt_s), math.exp(-slow * dt_s)
     mixed = (decay - fade) / (slow - fast)
+    whole = -math.expm1(-slow * dt_s) * tau_trace_s
     for n in range(len(activation)):
         steady = 0.0
         width = float(pulse_width_us[n])
@@ -158,6 +159,5 @@ def live_pulse(
                 effect = above if exponent == 1.0 else above**exponent
                 effect *= width if width_power == 1.0 else width**width_power
                 steady = per_pulse * pulses[n] / dt_s * effect * tau_act_s
-        rest = activation[n] - steady
-        trace[n] = trace[n] * fade + kappa_hz * (steady * tau_trace_s * (1.0 - fade) + rest * mixed)
-        activation[n] = steady + rest * decay
+        trace[n] = trace[n] * fade + kappa_hz * (steady * (whole - mixed) + activation[n] * mixed)
+        activation[n] = steady + (activation[n] - steady) * decay

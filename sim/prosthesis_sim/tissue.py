@@ -158,7 +158,9 @@ class PulseLaw:
         rest = state.activation - steady
         decay, fade = math.exp(-fast * dt_s), math.exp(-slow * dt_s)
         mixed = (decay - fade) / (slow - fast)
-        trace = state.trace * fade + self.kappa_hz * (steady * self.tau_trace_s * (1 - fade) + rest * mixed)
+        # expm1, for 1 - fade would lose in a short step what the two terms then have left of each other
+        whole = -math.expm1(-slow * dt_s) * self.tau_trace_s
+        trace = state.trace * fade + self.kappa_hz * (steady * (whole - mixed) + state.activation * mixed)
         return TissueState(steady + rest * decay, trace, _last(state, amplitude_ua, pulse_width_us * rate_hz))
 
     def threshold(self, pulse_width_us: Array, rate_hz: Array, train_s: Array) -> Array:

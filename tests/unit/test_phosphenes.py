@@ -139,7 +139,8 @@ def test_the_fast_profile_is_the_integral_of_the_normal_distribution(sigma):
     weights = np.zeros(64, np.float32)
     rendering._fill(weights, -31.3, 64, 1 / sigma, 1.0)
     edges = np.array([math.erf(v / sigma / math.sqrt(2)) / 2 for v in np.arange(65) - 31.3])
-    assert np.abs(weights - np.diff(edges)).max() < 4e-6  # of the whole integral; half of it is beyond 4.5 sigmas
+    # of the whole integral: 3.4e-6 lie beyond 4.5 sigmas on either side, 1.4e-6 is the fit's
+    assert np.abs(weights - np.diff(edges)).max() < 8.5e-6
 
 
 def test_a_phosphene_without_size_is_not_drawn():

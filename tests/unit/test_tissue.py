@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
@@ -60,6 +60,7 @@ def test_a_step_is_the_solution_of_the_differential_equations(amplitude, duty, s
     st.integers(2, 40),
     st.sampled_from([TISSUE, PULSE, WEISS]),
 )
+@example(52.0, 0.25, 0.00390625, 0.0, 0.0, 6, WEISS)  # 1 - exp of a short step lost nine digits here
 def test_one_step_is_any_number_of_smaller_ones(amplitude, duty, seconds, activation, trace, steps, law):
     once = live(start(activation, trace), amplitude, duty, seconds, law=law)
     often = live(start(activation, trace), amplitude, duty, seconds, steps, law=law)
