@@ -1,7 +1,8 @@
 """Eight pixels at a time: one vector instruction where the processor has it, several where it has narrower ones.
 
 numba leaves such short runs to scalar code: its loops must prove that arrays do not overlap, and start at 32 or more.
-Nothing is checked here: arrays are flat f32, and eight entries from the given index on must be theirs.
+Nothing is checked here: arrays are flat f32, and eight entries from the given index on must be theirs. After a change
+here, ``make clean``: numba keeps compiled functions that use these for as long as their own file is the same.
 """
 
 from __future__ import annotations
