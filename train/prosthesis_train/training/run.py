@@ -163,7 +163,7 @@ def commit() -> str:
         return subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--", "networks", "methods", "training") else "")
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno", "--", "networks", "methods", "training") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
