@@ -138,7 +138,9 @@ def _log(
     diversity = None
     if done % run.settings.watch_every == 0:
         with torch.no_grad():
-            fake = nets.mean_g.network(torch.randn(len(real), LATENT, generator=step_random(run.settings.seed, 2**40 + done)))
+            fake = nets.mean_g.network(
+                torch.randn(len(real), LATENT, generator=step_random(run.settings.seed, 2**40 + done))
+            )
             spreads = [guardrails.spread(nets.d.features(x).flatten(1)) for x in (fake, real)]
             diversity = spreads[0] / max(spreads[1], 1e-12)
     record = guardrails.Record(done, loss_real + loss_fake, loss_g, on_real, on_fake, norm, diversity)

@@ -2,8 +2,8 @@
 
 ``paper128`` has the paper's networks: BigGAN's generator and picture discriminator at 128 pixels (Brock et al. 2019,
 table 4), ResNet-50 (He et al. 2016) as encoder, residual perceptrons of 2048. ``small32`` and ``small64`` have the same
-parts made cheap for a CPU: a strided convolution in place of convolution and pooling, a transposed one in place of
-nearest neighbours and convolution (a third of the time), and features by place in place of a sum over places.
+parts made cheap for a CPU: one strided convolution in place of two and pooling, a transposed one in place of nearest
+neighbours and convolution (a third of the time), and features by place in place of a sum over places.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Size:
 
 
 SIZES = {
-    "small32": Size(32, 80, 20, (128, 64, 32, 16), (32, 64, 128), (32, 64, 128), 32, 256, 2, 16, True),
+    "small32": Size(32, 80, 20, (128, 64, 32, 16), (32, 64, 128), (32, 64, 128), 32, 256, 2, 8, True),
     "small64": Size(64, 100, 20, (128, 128, 64, 32, 16), (32, 64, 128, 128), (32, 64, 128, 128), 64, 256, 2, 16, True),
     "paper128": Size(
         128, 120, 20, (1536, 1536, 768, 384, 192, 96), (96, 192, 384, 768, 1536), (), 256, 2048, 8, 64, False
@@ -109,18 +109,17 @@ class DownBlock(nn.Module):
     def __init__(self, before: int, after: int, cheap: bool, spectral: bool = False, norm: bool = False) -> None:
         super().__init__()
         self.norm1: nn.Module = BatchNorm(before) if norm else nn.Identity()
-        self.norm2: nn.Module = BatchNorm(after) if norm else nn.Identity()
         first = nn.Conv2d(before, after, 4, 2, 1) if cheap else nn.Conv2d(before, after, 3, 1, 1)
         self.conv1 = spectral_norm(first, spectral)
-        self.conv2 = spectral_norm(nn.Conv2d(after, after, 3, 1, 1), spectral)
+        self.conv2 = None if cheap else spectral_norm(nn.Conv2d(after, after, 3, 1, 1), spectral)
         self.skip = spectral_norm(nn.Conv2d(before, after, 1), spectral)
-        self.pool: nn.Module = nn.Identity() if cheap else nn.AvgPool2d(2)
         self.slope = 0.2 if cheap else 0.0
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f32[n, after, h/2, w/2]."""
         y = self.conv1(F.leaky_relu(self.norm1(x), self.slope))
-        y = self.pool(self.conv2(F.leaky_relu(self.norm2(y), self.slope)))
+        if self.conv2 is not None:
+            y = F.avg_pool2d(self.conv2(F.relu(y)), 2)
         return torch.as_tensor(y + self.skip(F.avg_pool2d(x, 2)))
 
 

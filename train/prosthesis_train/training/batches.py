@@ -41,7 +41,9 @@ class Batches:
 
     def __post_init__(self) -> None:
         if self.batch % self.processes:
-            raise ConfigError(f"a batch of {self.batch} cannot be shared by {self.processes} processes; make it a multiple")
+            raise ConfigError(
+                f"a batch of {self.batch} cannot be shared by {self.processes} processes; make it a multiple"
+            )
         if len(self.pictures) < self.batch:
             raise ConfigError(
                 f"a batch of {self.batch} needs as many pictures, but there are {len(self.pictures)}; choose a smaller --batch"

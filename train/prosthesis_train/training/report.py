@@ -71,7 +71,8 @@ def _grids(folder: Path) -> list[str]:
     step = max(1, -(-len(files) // GRIDS))
     chosen = files[::-1][::step][:GRIDS][::-1]
     return [
-        f"<figure><img src='{_inline(f.read_bytes())}'><figcaption>step {int(f.stem)}</figcaption></figure>" for f in chosen
+        f"<figure><img src='{_inline(f.read_bytes())}'><figcaption>step {int(f.stem)}</figcaption></figure>"
+        for f in chosen
     ]
 
 

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from prosthesis.errors import ConfigError, ProsthesisError
-from prosthesis_train.training import checkpoint
-from prosthesis_train.training import guardrails
+from prosthesis_train.training import checkpoint, guardrails
 from prosthesis_train.training.guardrails import Record
 from prosthesis_train.training.progress import Progress
 from prosthesis_train.training.settings import FREE, RunSettings
+
 
 class Run:
     """The folder of one run; only the first process writes."""
@@ -42,7 +42,9 @@ class Run:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
-            raise ProsthesisError(f"{self.folder}: cannot make the run's folder ({fault.strerror}); give another --run") from fault
+            raise ProsthesisError(
+                f"{self.folder}: cannot make the run's folder ({fault.strerror}); give another --run"
+            ) from fault
         state = checkpoint.load(self.checkpoint) if self.checkpoint.exists() else None
         if state is not None:
             self._compare(state)
@@ -58,7 +60,9 @@ class Run:
         if other:
             raise ConfigError(f"{self.folder}: the run there has {', '.join(other)}; give the same, or another --run")
         if state["digest"] != self.digest:
-            raise ConfigError(f"{self.folder}: the run there saw other pictures than '{self.settings.data}' gives now; give another --run")
+            raise ConfigError(
+                f"{self.folder}: the run there saw other pictures than '{self.settings.data}' gives now; give another --run"
+            )
 
     def _write_settings(self) -> None:
         text = json.dumps(
@@ -106,7 +110,11 @@ class Run:
         for seen in [gone] if gone else guardrails.examine(self.history):
             self._report(seen)
         if gone:
-            kept = f"the last good checkpoint is {self.checkpoint}" if self.checkpoint.exists() else "nothing was saved yet"
+            kept = (
+                f"the last good checkpoint is {self.checkpoint}"
+                if self.checkpoint.exists()
+                else "nothing was saved yet"
+            )
             raise ProsthesisError(f"{self.folder}: {gone.seen} at step {gone.step}; {kept}. Remedy: {gone.remedy}")
 
     def _report(self, seen: guardrails.Alarm) -> None:
@@ -160,11 +168,13 @@ def commit() -> str:
     here = Path(__file__).parent.parent
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", str(here), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "-uno", "--", "networks", "methods", "training") else "")
+        return git("rev-parse", "HEAD") + (
+            "+" if git("status", "--porcelain", "-uno", "--", "networks", "methods", "training") else ""
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-
-

@@ -48,7 +48,9 @@ def add_settings(parser: argparse.ArgumentParser, kind: type[RunSettings]) -> No
         elif get_origin(hint) is Literal:
             parser.add_argument(option, choices=get_args(hint), default=field.default, help=f"default {field.default}")
         else:
-            parser.add_argument(option, type=hint, default=field.default, metavar=hint.__name__.upper(), help=f"default {field.default}")
+            parser.add_argument(
+                option, type=hint, default=field.default, metavar=hint.__name__.upper(), help=f"default {field.default}"
+            )
 
 
 def settings_of(arguments: argparse.Namespace, kind: type[S]) -> S:
