@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as fn
 from torch import Tensor
 
 
@@ -40,8 +40,8 @@ def _turned(x: Tensor, how: Augmentation, random: torch.Generator) -> Tensor:
     size, angle = 1 / (1 + how.scale * u[0]), math.radians(how.rotation_deg) * u[1]
     cos, sin, zero = size * angle.cos(), size * angle.sin(), torch.zeros(len(x))
     theta = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)
-    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
-    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    grid = fn.affine_grid(theta, list(x.shape), align_corners=False)
+    return fn.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def translated(x: Tensor, shift: Tensor) -> Tensor:
@@ -49,9 +49,9 @@ def translated(x: Tensor, shift: Tensor) -> Tensor:
 
     The one augmentation of Zhao et al. 2020 (DiffAugment) that gray pictures of clothes need.
     """
-    n, c, h, w = x.shape
+    n, _, h, w = x.shape
     reach = int(shift.abs().max()) if n else 0
-    padded = F.pad(x, [reach] * 4, value=-1.0)
+    padded = fn.pad(x, [reach] * 4, value=-1.0)
     rows = torch.arange(h, device=x.device) + reach + shift[:, :1]
     columns = torch.arange(w, device=x.device) + reach + shift[:, 1:]
     at = torch.arange(n, device=x.device)[:, None, None]

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as fn
 from torch import Tensor
 
 from prosthesis.errors import ProsthesisError
 from prosthesis_train.data.augment import Augmentation, translated
 from prosthesis_train.data.images import ImageSet, open_images
 from prosthesis_train.networks.bigbigan import Encoder, Generator, JointDiscriminator, Scores, Tricks, size_named
-from prosthesis_train.networks.parts import add_orthogonal_gradient
+from prosthesis_train.networks.parts import add_orthogonal_gradient, placed
 from prosthesis_train.training import checkpoint, guardrails, workers
 from prosthesis_train.training.averaging import Averager
 from prosthesis_train.training.batches import Batches, step_random
@@ -36,7 +36,8 @@ class Settings(RunSettings):
     """``lr_*``, ``beta1``: Adam; ``d_steps``: updates of D a step; ``accumulate``: parts a batch is cut into.
 
     ``unary``: use s_x and s_z beside s_xz. ``orthogonal``: strength of the penalty on G. ``cycle``: weight of
-    |x - G(E(x))| and, a tenth of it, of (z - E(G(z)))^2, every ``cycle_every`` steps. ``diff_augment``: most pixels moved.
+    |x - G(E(x))| and, a tenth of it, of (z - E(G(z)))^2, every ``cycle_every`` steps. ``diff_augment``: most pixels
+    moved.
     """
 
     size: Literal["small32", "small64", "paper128"] = "small32"
@@ -97,8 +98,8 @@ class Batch:
         if count == 1:
             return [self]
         shifts: Sequence[Tensor | None] = [None] * count if self.shift is None else self.shift.chunk(count)
-        cut = (t.chunk(count) for t in (self.real, self.z, self.noise))
-        return [Batch(*ts, s) for *ts, s in zip(*cut, shifts, strict=True)]
+        cut = zip(self.real.chunk(count), self.z.chunk(count), self.noise.chunk(count), shifts, strict=True)
+        return [Batch(*four) for four in cut]
 
 
 def tricks_of(settings: Settings) -> Tricks:
@@ -115,7 +116,7 @@ def build(settings: Settings, device: torch.device, per_epoch: int) -> Networks:
     e = Encoder(size, settings.channels)
     d = JointDiscriminator(size, settings.channels, tricks)
     for network in (g, e, d):
-        network.to(device=device, memory_format=torch.channels_last)
+        placed(network, device)
     workers.same_start(g, e, d)
     betas = (settings.beta1, 0.999)
     adam_g = torch.optim.Adam(g.parameters(), settings.lr_g, betas)
@@ -173,44 +174,58 @@ def _draw(settings: Settings, batches: Batches, turn: int, device: torch.device)
 def _step(
     nets: Networks, settings: Settings, batches: Batches, step: int, learn: tuple[bool, bool], device: torch.device
 ) -> list[Tensor]:
-    """Update D ``d_steps`` times, then G and E; return what is logged: see ``_record``."""
-    graph: tuple[Tensor, Tensor] | None = None
+    """Update D ``d_steps`` times, then G and E; return losses of D and G, s_x as D(x) and D(G(z)), ..."""
     for turn in range(settings.d_steps):
-        last = turn == settings.d_steps - 1 and settings.accumulate == 1
         batch = _draw(settings, batches, step * settings.d_steps + turn, device)
-        nets.adam_d.zero_grad()
-        for part in batch.parts(settings.accumulate):
-            with torch.set_grad_enabled(last):  # the pair of the last update is also the one that G and E learn from
-                pair = _pair(nets, part)
-            graph = pair if last else None
-            scores = _judge(nets.d, part, (pair[0].detach(), pair[1].detach()))
-            loss_d = discriminator_loss(scores, settings)
-            (loss_d / settings.accumulate).backward()
-        workers.average_gradients(nets.d)
-        if learn[0]:
-            nets.adam_d.step()
-    seen = [loss_d, *(p.mean() for p in scores.picture.sigmoid().chunk(2))]
+        # the pair of the last update is also the one that G and E learn from, so one pass of both serves two updates
+        shared = turn == settings.d_steps - 1 and settings.accumulate == 1
+        loss_d, scores, pair = _update_d(nets, settings, batch, shared, learn[0])
+    loss_g, judged = _update_ge(nets, settings, batch, pair if shared else None, step, learn[1])
+    on_real, on_fake = scores.picture.detach().chunk(2)
+    for_g = judged.picture.detach().chunk(2)[1]
+    entropies = [fn.softplus(-on_real).mean(), fn.softplus(on_fake).mean(), fn.softplus(-for_g).mean()]
+    norm = guardrails.gradient_norm([p.grad for p in nets.g.parameters()])
+    return [loss_d, loss_g, on_real.sigmoid().mean(), on_fake.sigmoid().mean(), norm, *entropies]
+
+
+def _update_d(
+    nets: Networks, settings: Settings, batch: Batch, shared: bool, learns: bool
+) -> tuple[Tensor, Scores, tuple[Tensor, Tensor]]:
+    """Update D once; return loss, scores and pair of the last part, the pair with its graph if it is ``shared``."""
+    nets.adam_d.zero_grad()
+    for part in batch.parts(settings.accumulate):
+        with torch.set_grad_enabled(shared):
+            pair = _pair(nets, part)
+        scores = _judge(nets.d, part, (pair[0].detach(), pair[1].detach()))
+        loss = discriminator_loss(scores, settings)
+        torch.autograd.backward(loss / settings.accumulate)
+    workers.average_gradients(nets.d)
+    if learns:
+        nets.adam_d.step()
+    return loss, scores, pair
+
+
+def _update_ge(
+    nets: Networks, settings: Settings, batch: Batch, pair: tuple[Tensor, Tensor] | None, step: int, learns: bool
+) -> tuple[Tensor, Scores]:
+    """Update G and E once, from ``pair`` or from pairs made here; return loss and scores of the last part."""
     nets.adam_g.zero_grad()
     nets.adam_e.zero_grad()
-    nets.d.requires_grad_(False)
+    nets.d.requires_grad_(False)  # saves the third of the backward pass that nobody reads
     for part in batch.parts(settings.accumulate):
-        pair = graph or _pair(nets, part)
-        judged = _judge(nets.d, part, pair)
-        loss_eg = generator_loss(judged, settings)
-        loss = loss_eg + _cycle(nets, part, pair, settings, step)
-        (loss / settings.accumulate).backward()
+        made = pair or _pair(nets, part)
+        scores = _judge(nets.d, part, made)
+        loss = generator_loss(scores, settings)
+        cycle = _cycle(nets, part, made, settings, step)
+        torch.autograd.backward((loss + cycle) / settings.accumulate)
     nets.d.requires_grad_(True)
     for network in (nets.g, nets.e):
         workers.average_gradients(network)
-    norm = guardrails.gradient_norm([p.grad for p in nets.g.parameters()])
     add_orthogonal_gradient(nets.g, settings.orthogonal)
-    if learn[1]:
+    if learns:
         nets.adam_g.step()
         nets.adam_e.step()
-    on_real, on_fake = scores.picture.detach().chunk(2)
-    for_g = judged.picture.detach().chunk(2)[1]
-    entropies = [F.softplus(-on_real).mean(), F.softplus(on_fake).mean(), F.softplus(-for_g).mean()]
-    return [*seen, loss_eg, norm, *entropies]
+    return loss, scores
 
 
 def _pair(nets: Networks, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -229,26 +244,29 @@ def _judge(d: JointDiscriminator, batch: Batch, pair: tuple[Tensor, Tensor]) -> 
 
 
 def discriminator_loss(scores: Scores, settings: Settings) -> Tensor:
-    """Return the sum over scores of h(s) on (x, E(x)) and h(-s) on (G(z), z); h(t) = max(0, 1 - t), or log(1 + e^-t)."""
+    """Return the sum over scores of h(s) on (x, E(x)) and h(-s) on (G(z), z).
+
+    h(t) = max(0, 1 - t), or log(1 + e^-t).
+    """
     total = scores.joint.new_zeros(())
     for score in scores.parts(settings.unary):
         real, fake = score.chunk(2)
         if settings.loss == "hinge":
-            total = total + F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+            total = total + fn.relu(1 - real).mean() + fn.relu(1 + fake).mean()
         else:
-            total = total + F.softplus(-real).mean() + F.softplus(fake).mean()
+            total = total + fn.softplus(-real).mean() + fn.softplus(fake).mean()
     return total
 
 
 def generator_loss(scores: Scores, settings: Settings) -> Tensor:
-    """Return the sum over scores of s on (x, E(x)) minus s on (G(z), z); with the logistic loss its unsaturated form."""
+    """Return the sum over scores of s on (x, E(x)) minus s on (G(z), z), or the unsaturated logistic loss."""
     total = scores.joint.new_zeros(())
     for score in scores.parts(settings.unary):
         real, fake = score.chunk(2)
         if settings.loss == "hinge":
             total = total + real.mean() - fake.mean()
         else:
-            total = total + F.softplus(real).mean() + F.softplus(-fake).mean()
+            total = total + fn.softplus(real).mean() + fn.softplus(-fake).mean()
     return total
 
 
@@ -258,14 +276,15 @@ def _cycle(nets: Networks, batch: Batch, pair: tuple[Tensor, Tensor], settings: 
         return 0.0
     pixels = (nets.g(pair[1]) - batch.real).abs().mean()
     codes = (nets.e(pair[0])[0] - batch.z).square().mean()
-    return settings.cycle * settings.cycle_every * (pixels + 0.1 * codes)
+    total: Tensor = settings.cycle * settings.cycle_every * (pixels + 0.1 * codes)
+    return total
 
 
 def _record(
     nets: Networks, settings: Settings, batches: Batches, done: int, seen: list[Tensor], device: torch.device
 ) -> guardrails.Record:
     """Return what is logged of a step; now and then with the diversity of generated over that of real pictures."""
-    loss_d, real, fake, loss_eg, norm = workers.mean_over_processes(seen[:5])
+    loss_d, loss_g, real, fake, norm = workers.mean_over_processes(seen[:5])
     diversity = None
     if done % settings.watch_every == 0:
         batch = _draw(settings, batches, 2**40 // settings.batch + done, device)
@@ -273,7 +292,7 @@ def _record(
             pictures = (nets.mean_g.network(batch.z), batch.real)
             spreads = [guardrails.spread(nets.d.pictures(x)) for x in pictures]
         diversity = spreads[0] / max(spreads[1], 1e-12)
-    return guardrails.Record(done, loss_d, loss_eg, real, fake, norm, diversity)
+    return guardrails.Record(done, loss_d, loss_g, real, fake, norm, diversity)
 
 
 def _grid(nets: Networks, images: ImageSet, device: torch.device) -> Tensor:
@@ -284,7 +303,7 @@ def _grid(nets: Networks, images: ImageSet, device: torch.device) -> Tensor:
     with torch.no_grad():
         z = torch.randn(50, nets.g.latent, generator=step_random(0, 2**41)).to(device)
         some = to_unit(torch.from_numpy(images.train[:20])).to(device)
-        pictures = F.interpolate(some, nets.e.side) if some.shape[2] != nets.e.side else some
+        pictures = fn.interpolate(some, nets.e.side) if some.shape[2] != nets.e.side else some
         again = g(e(pictures)[0])
     return torch.cat(
         [

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as fn
 from torch import Tensor
 
 from prosthesis.errors import ProsthesisError
 from prosthesis_train.data.augment import Augmentation
 from prosthesis_train.data.images import ImageSet, open_images
 from prosthesis_train.networks.dcgan import LATENT, Discriminator, Generator
+from prosthesis_train.networks.parts import placed
 from prosthesis_train.training import checkpoint, guardrails, workers
 from prosthesis_train.training.averaging import Averager
 from prosthesis_train.training.batches import Batches, step_random
@@ -64,13 +65,12 @@ class Networks:
 def build(settings: Settings, device: torch.device, per_epoch: int) -> Networks:
     """Return new networks, the same for the same seed."""
     torch.manual_seed(settings.seed)
-    like = {"device": device, "memory_format": torch.channels_last}  # strided convolutions gain a third on a CPU
-    g = Generator(settings.side, settings.channels, settings.width).to(**like)
-    d = Discriminator(settings.side, settings.channels, settings.width).to(**like)
+    g = placed(Generator(settings.side, settings.channels, settings.width), device)
+    d = placed(Discriminator(settings.side, settings.channels, settings.width), device)
     workers.same_start(g, d)
-    adam = {"lr": settings.lr, "betas": (settings.beta1, 0.999)}
+    adam_g, adam_d = (torch.optim.Adam(n.parameters(), settings.lr, (settings.beta1, 0.999)) for n in (g, d))
     mean = Averager(g, settings.averaging, settings.decay, per_epoch)
-    return Networks(g, d, torch.optim.Adam(g.parameters(), **adam), torch.optim.Adam(d.parameters(), **adam), mean)
+    return Networks(g, d, adam_g, adam_d, mean)
 
 
 def train(settings: Settings, folder: Path, as_json: bool = False, images: ImageSet | None = None) -> Networks:
@@ -111,17 +111,17 @@ def _step(nets: Networks, real: Tensor, z: Tensor, learn: tuple[bool, bool]) -> 
     fake = nets.g(z)
     nets.adam_d.zero_grad()
     on_real, on_fake = nets.d(real), nets.d(fake.detach())
-    loss_real = F.binary_cross_entropy_with_logits(on_real, torch.ones_like(on_real))
-    loss_fake = F.binary_cross_entropy_with_logits(on_fake, torch.zeros_like(on_fake))
-    (loss_real + loss_fake).backward()
+    loss_real = fn.binary_cross_entropy_with_logits(on_real, torch.ones_like(on_real))
+    loss_fake = fn.binary_cross_entropy_with_logits(on_fake, torch.zeros_like(on_fake))
+    torch.autograd.backward(loss_real + loss_fake)
     workers.average_gradients(nets.d)
     if learn[0]:
         nets.adam_d.step()
     nets.adam_g.zero_grad()
     nets.d.requires_grad_(False)  # saves the third of the backward pass that nobody reads
     judged = nets.d(fake)
-    loss_g = F.binary_cross_entropy_with_logits(judged, torch.ones_like(judged))
-    loss_g.backward()
+    loss_g = fn.binary_cross_entropy_with_logits(judged, torch.ones_like(judged))
+    torch.autograd.backward(loss_g)
     nets.d.requires_grad_(True)
     workers.average_gradients(nets.g)
     if learn[1]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as fn
 from torch import Tensor, nn
 
 from prosthesis.errors import ConfigError
@@ -38,8 +38,8 @@ class Size:
 
 
 SIZES = {
-    "small32": Size(32, 80, 20, (128, 64, 32, 16), (32, 64, 128), (32, 64, 128), 32, 256, 2, 8, True),
-    "small64": Size(64, 100, 20, (128, 128, 64, 32, 16), (32, 64, 128, 128), (32, 64, 128, 128), 64, 256, 2, 16, True),
+    "small32": Size(32, 80, 20, (128, 64, 32), (32, 64, 128), (32, 64, 128), 32, 256, 2, 8, True),
+    "small64": Size(64, 100, 20, (128, 128, 64, 32), (32, 64, 128, 128), (32, 64, 128, 128), 64, 256, 2, 16, True),
     "paper128": Size(
         128, 120, 20, (1536, 1536, 768, 384, 192, 96), (96, 192, 384, 768, 1536), (), 256, 2048, 8, 64, False
     ),
@@ -69,9 +69,9 @@ class UpBlock(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """Return f32[n, after, 2h, 2w]."""
-        y = self.conv1(self.up(F.relu(self.norm1(x, z))))
-        y = self.conv2(F.relu(self.norm2(y, z)))
-        return torch.as_tensor(y + F.interpolate(self.skip(x), scale_factor=2.0))
+        y = self.conv1(self.up(fn.relu(self.norm1(x, z))))
+        y = self.conv2(fn.relu(self.norm2(y, z)))
+        return torch.as_tensor(y + fn.interpolate(self.skip(x), scale_factor=2.0))
 
 
 class Generator(nn.Module):
@@ -88,19 +88,25 @@ class Generator(nn.Module):
         self.attention_after = (size.attention_at.bit_length() - 4) if tricks.self_attention else -1
         at = widths[self.attention_after + 1]
         self.attention = SelfAttention(at, spectral) if tricks.self_attention else nn.Identity()
-        self.norm = BatchNorm(widths[-1])
-        self.last = spectral_norm(nn.Conv2d(widths[-1], channels, 3, 1, 1), spectral)
+        self.norm = ChunkNorm(widths[-1], self.chunk if size.cheap else 0)
+        # the cheap one doubles the side as it draws: a block at the full side would cost as much as the others together
+        last = (
+            nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1)
+            if size.cheap
+            else nn.Conv2d(widths[-1], channels, 3, 1, 1)
+        )
+        self.last = spectral_norm(last, spectral)
         initialise(self, None)
 
     def forward(self, z: Tensor) -> Tensor:
         """Return pictures."""
-        chunks = z.split(self.chunk, dim=1) if self.chunk else [z] * (len(self.blocks) + 1)
+        chunks = torch.split(z, self.chunk, dim=1) if self.chunk else [z] * (len(self.blocks) + 2)
         x = self.start(chunks[0]).unflatten(1, (-1, 4, 4))
         for i, block in enumerate(self.blocks):
             x = block(x, chunks[i + 1])
             if i == self.attention_after:
                 x = self.attention(x)
-        return torch.tanh(self.last(F.relu(self.norm(x))))
+        return torch.tanh(self.last(fn.relu(self.norm(x, chunks[-1]))))
 
 
 class DownBlock(nn.Module):
@@ -117,10 +123,10 @@ class DownBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f32[n, after, h/2, w/2]."""
-        y = self.conv1(F.leaky_relu(self.norm1(x), self.slope))
+        y = self.conv1(fn.leaky_relu(self.norm1(x), self.slope))
         if self.conv2 is not None:
-            y = F.avg_pool2d(self.conv2(F.relu(y)), 2)
-        return torch.as_tensor(y + self.skip(F.avg_pool2d(x, 2)))
+            y = fn.avg_pool2d(self.conv2(fn.relu(y)), 2)
+        return torch.as_tensor(y + self.skip(fn.avg_pool2d(x, 2)))
 
 
 class Perceptron(nn.Module):
@@ -144,7 +150,7 @@ class Perceptron(nn.Module):
         y: Tensor = self.first(x)
         for pair in self.pairs:
             y = y + pair(y)
-        return F.leaky_relu(y, 0.2)
+        return fn.leaky_relu(y, 0.2)
 
 
 class Pictures(nn.Module):
@@ -175,7 +181,7 @@ class Pictures(nn.Module):
             if i == self.attention_before:
                 y = self.attention(y)
             y = block(y)
-        y = F.leaky_relu(y, 0.2 if self.cheap else 0.0)
+        y = fn.leaky_relu(y, 0.2 if self.cheap else 0.0)
         return torch.as_tensor(y.flatten(1) if self.cheap else y.sum((2, 3)))
 
 
@@ -228,10 +234,10 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return f32[n, 4 inner, h/stride, w/stride]."""
-        y = F.relu(self.norm1(x))
+        y = fn.relu(self.norm1(x))
         kept = x if self.skip is None else self.skip(y)
-        y = self.conv2(F.relu(self.norm2(self.conv1(y))))
-        return torch.as_tensor(kept + self.conv3(F.relu(self.norm3(y))))
+        y = self.conv2(fn.relu(self.norm2(self.conv1(y))))
+        return torch.as_tensor(kept + self.conv3(fn.relu(self.norm3(y))))
 
 
 def resnet50(channels: int) -> nn.Sequential:
@@ -272,7 +278,7 @@ class Encoder(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and sigma; sigma > 0 by softplus."""
         mean, raw = self.last(self.head(self.features(x))).chunk(2, dim=1)
-        return mean, F.softplus(raw)
+        return mean, fn.softplus(raw)
 
 
 def size_named(name: str) -> Size:

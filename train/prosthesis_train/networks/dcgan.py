@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -19,7 +21,7 @@ class Generator(nn.Module):
         self.side, self.channels, self.latent = side, channels, latent
         widths = [width * 2**i for i in reversed(range(_stages(side)))]  # 512, 256, 128, 64
         layers: list[nn.Module] = [nn.ConvTranspose2d(latent, widths[0], 4, bias=False)]
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [BatchNorm(before), nn.ReLU(inplace=True)]
             layers += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)]
         layers += [BatchNorm(widths[-1]), nn.ReLU(inplace=True)]
@@ -40,7 +42,7 @@ class Discriminator(nn.Module):
         super().__init__()
         widths = [width * 2**i for i in range(_stages(side))]  # 64, 128, 256, 512
         layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True)]
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 4, 2, 1, bias=False), BatchNorm(after)]
             layers += [nn.LeakyReLU(0.2, inplace=True)]
         self.features = nn.Sequential(*layers)

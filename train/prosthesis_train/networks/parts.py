@@ -1,14 +1,16 @@
-"""Parts that the generators share: batch norm over all processes, skip-z, self-attention, spectral and orthogonal norms."""
+"""Parts that the generators share: batch norm over all processes, skip-z, attention, spectral and orthogonal norms."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
+import torch.nn.functional as fn
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class _SumOverProcesses(torch.autograd.Function):
@@ -54,19 +56,19 @@ class BatchNorm(nn.Module):
         if self.training and processes() > 1:
             mean, var = self._statistics(x)
             return self._normalise(x, mean, var)
-        return F.batch_norm(
+        return fn.batch_norm(
             x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum, self.eps
         )
 
     def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
         axes = [0, *range(2, x.dim())]
         count = torch.full((1,), x.numel() / x.shape[1], dtype=x.dtype, device=x.device)
-        total = _SumOverProcesses.apply(torch.cat([x.sum(axes), count]))
+        total = _total(torch.cat([x.sum(axes), count]))
         n = total[-1].detach()
         mean = total[:-1] / n
         # two passes: one pass of squares loses the digits that equal losses on 1 and 2 processes need
         centred = x - _along_channels(mean, x)
-        var = _SumOverProcesses.apply(centred.square().sum(axes)) / n
+        var = _total(centred.square().sum(axes)) / n
         with torch.no_grad():
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(var * n / (n - 1), self.momentum)
@@ -77,6 +79,11 @@ class BatchNorm(nn.Module):
         if self.weight is None or self.bias is None:
             return y
         return y * _along_channels(self.weight, x) + _along_channels(self.bias, x)
+
+
+def _total(x: Tensor) -> Tensor:
+    total: Tensor = _SumOverProcesses.apply(x)  # type: ignore[no-untyped-call]  # torch does not type it
+    return total
 
 
 def _along_channels(v: Tensor, x: Tensor) -> Tensor:
@@ -118,11 +125,11 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Add to f32[n, c, h, w] what its other places say."""
         query = self.query(x).flatten(2)
-        key = F.max_pool2d(self.key(x), 2).flatten(2)
-        value = F.max_pool2d(self.value(x), 2).flatten(2)
+        key = fn.max_pool2d(self.key(x), 2).flatten(2)
+        value = fn.max_pool2d(self.value(x), 2).flatten(2)
         weights = torch.softmax(query.transpose(1, 2) @ key, dim=-1)  # no 1/sqrt(d): SAGAN has none
-        attended = (value @ weights.transpose(1, 2)).unflatten(2, x.shape[2:])
-        return x + self.gamma * self.out(attended)
+        attended = (value @ weights.transpose(1, 2)).reshape(len(x), -1, *x.shape[2:])
+        return torch.as_tensor(x + self.gamma * self.out(attended))
 
 
 def spectral_norm(layer: nn.Module, on: bool = True) -> nn.Module:
@@ -162,6 +169,15 @@ def initialise(module: nn.Module, std: float | None = 0.02) -> None:
             nn.init.normal_(layer.weight, 0.0, std)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
+
+
+def placed(network: M, device: torch.device) -> M:
+    """Move ``network``, its convolutions channels last: strided ones gain a third on a CPU."""
+    network.to(device)
+    for number in network.parameters():
+        if number.dim() == 4:
+            number.data = number.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 def parameter_count(module: nn.Module) -> int:

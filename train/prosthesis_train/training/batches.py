@@ -1,7 +1,7 @@
 """Which pictures and which random numbers a step sees: functions of seed and step alone.
 
-So a resumed run needs no state of any random generator, and every process of a run draws the same global batch and takes
-its own part of it.
+So a resumed run needs no state of any random generator, and every process of a run draws the same global batch and
+takes its own part of it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class Batches:
             )
         if len(self.pictures) < self.batch:
             raise ConfigError(
-                f"a batch of {self.batch} needs as many pictures, but there are {len(self.pictures)}; choose a smaller --batch"
+                f"a batch of {self.batch} needs as many pictures, but there are {len(self.pictures)}; "
+                "choose a smaller --batch"
             )
 
     @property

@@ -32,7 +32,8 @@ def save(path: Path, state: dict[str, Any]) -> None:
             beside.unlink()
         kept = "the last checkpoint is kept" if path.exists() else "there is none yet"
         raise ProsthesisError(
-            f"{path}: cannot write the checkpoint ({_first_line(fault)}); {kept}. Free space, then give the same command"
+            f"{path}: cannot write the checkpoint ({_first_line(fault)}); {kept}. "
+            "Free space, then give the same command"
         ) from fault
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ WINDOW = 20  # records; about what a run logs in 1,000 steps
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One logged step: losses, mean probabilities D(x) and D(G(z)), gradient norm of G, diversity over that of reals."""
+    """One logged step: losses, mean D(x) and D(G(z)) in 0 to 1, gradient norm of G, diversity over that of reals."""
 
     step: int
     loss_d: float
@@ -94,8 +95,8 @@ def oscillation(history: Sequence[Record], window: int = 4 * WINDOW, amplitude: 
     power = sum(v * v for v in off)
     if power / window < (amplitude**2) / 2:
         return None
-    smooth = sum(a * b for a, b in zip(off, off[1:], strict=False)) / power
-    turns = sum(a * b < 0 for a, b in zip(off, off[1:], strict=False))
+    smooth = sum(a * b for a, b in pairwise(off)) / power
+    turns = sum(a * b < 0 for a, b in pairwise(off))
     if smooth < 0.6 or turns < 4:
         return None
     swing = max(course) - min(course)

@@ -36,7 +36,7 @@ def write_report(folder: Path) -> Path:
         f"<h2>Settings</h2><pre>{html.escape(json.dumps(settings, indent=2))}</pre>",
     ]
     page = folder / "report.html"
-    style = "body{font-family:sans-serif;max-width:70em;margin:2em auto}img{max-width:100%}figure{display:inline-block;margin:4px}"
+    style = "body{font-family:sans-serif;max-width:70em;margin:2em auto}img{max-width:100%}figure{display:inline-block}"
     text = f"<!doctype html><meta charset='utf-8'><title>{html.escape(folder.name)}</title><style>{style}</style>"
     page.write_text(text + "\n".join(parts) + "\n", encoding="utf-8")
     return page

@@ -61,7 +61,8 @@ class Run:
             raise ConfigError(f"{self.folder}: the run there has {', '.join(other)}; give the same, or another --run")
         if state["digest"] != self.digest:
             raise ConfigError(
-                f"{self.folder}: the run there saw other pictures than '{self.settings.data}' gives now; give another --run"
+                f"{self.folder}: the run there saw other pictures than '{self.settings.data}' gives now; "
+                "give another --run"
             )
 
     def _write_settings(self) -> None:
@@ -85,7 +86,7 @@ class Run:
         self.log_file.write_text("".join(json.dumps(e) + "\n" for e in kept), encoding="utf-8")
         names = [f.name for f in dataclasses.fields(Record)]
         self.alarmed = {e["alarm"]: e["step"] for e in kept if "alarm" in e}
-        self.history = [Record(**{n: e.get(n) for n in names}) for e in kept if "loss_d" in e]
+        self.history = [Record(**{n: e[n] for n in names if n in e}) for e in kept if "loss_d" in e]
 
     def log(self, entry: dict[str, Any]) -> None:
         """Append one entry."""
