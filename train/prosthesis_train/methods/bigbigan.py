@@ -139,19 +139,19 @@ def train(settings: Settings, folder: Path, as_json: bool = False, images: Image
         nets.load(state)
     first = int(state["step"]) if state else 0
     progress = Progress(folder, settings.steps, first, as_json, quiet=not run.writes)
-    balance, learn = guardrails.Balance(), (True, True)
+    balance = guardrails.Balance(*state["balance"]) if state else guardrails.Balance()
     for step in range(first, settings.steps):
-        seen = _step(nets, settings, batches, step, learn, fabric.device)
+        seen = _step(nets, settings, batches, step, balance.learn, fabric.device)
         done = step + 1
         nets.mean_g.update(nets.g, done)
         nets.mean_e.update(nets.e, done)
-        if settings.balance:
-            learn = balance.decide(*workers.mean_over_processes(seen[-3:]))
         saves = done % settings.save_every == 0 or done == settings.steps
         if saves or done % settings.log_every == 0:
-            run.watch(_record(nets, settings, batches, done, seen, fabric.device), progress, learn)
+            run.watch(_record(nets, settings, batches, done, seen, fabric.device), progress, balance.learn)
+        if settings.balance:
+            balance.weigh(*workers.mean_over_processes(seen[-3:]))
         if saves:
-            run.save(done, nets.state())
+            run.save(done, {**nets.state(), "balance": [balance.d_rests, balance.g_rests]})
             run.save_grid(done, _grid(nets, images, fabric.device))
     progress.close()
     return nets

@@ -86,21 +86,21 @@ def train(settings: Settings, folder: Path, as_json: bool = False, images: Image
         nets.load(state)
     first = int(state["step"]) if state else 0
     progress = Progress(folder, settings.steps, first, as_json, quiet=not run.writes)
-    balance, learn = guardrails.Balance(), (True, True)
+    balance = guardrails.Balance(*state["balance"]) if state else guardrails.Balance()
     for step in range(first, settings.steps):
         random = step_random(settings.seed, step)
         real = batches.real(step, random).to(fabric.device, memory_format=torch.channels_last)
         z = batches.normal(LATENT, random).to(fabric.device)
-        seen = _step(nets, real, z, learn)
+        seen = _step(nets, real, z, balance.learn)
         done = step + 1
         nets.mean_g.update(nets.g, done)
-        if settings.balance:
-            learn = balance.decide(*workers.mean_over_processes(seen[:3]))
         saves = done % settings.save_every == 0 or done == settings.steps
         if saves or done % settings.log_every == 0:
-            _log(run, progress, nets, done, seen, real, learn)
+            _log(run, progress, nets, done, seen, real, balance.learn)
+        if settings.balance:
+            balance.weigh(*workers.mean_over_processes(seen[:3]))
         if saves:
-            run.save(done, nets.state())
+            run.save(done, {**nets.state(), "balance": [balance.d_rests, balance.g_rests]})
             run.save_grid(done, _grid(nets, settings))
     progress.close()
     return nets

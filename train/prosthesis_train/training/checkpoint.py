@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ def load(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise ProsthesisError(f"{path}: there is no checkpoint; train first, or name the run's folder")
     try:
+        # torch does not check the sums that it writes
+        with zipfile.ZipFile(path) as file:
+            bad = file.testzip()
+        if bad:
+            raise zipfile.BadZipFile(f"wrong check sum in {bad}")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as fault:  # zip, unpickler and torch each have errors of their own
         raise ProsthesisError(

@@ -119,15 +119,21 @@ class Balance:
     """Shen et al. 2019: r = (L_real + L_fake) / L_fake4G; D rests from r < .1 until r > .5, G rests while r > 10."""
 
     d_rests: bool = False
+    g_rests: bool = False
 
-    def decide(self, loss_real: float, loss_fake: float, loss_fake_for_g: float) -> tuple[bool, bool]:
-        """Return whether D and G learn in the next step; the losses are cross-entropies, at least 0."""
+    def weigh(self, loss_real: float, loss_fake: float, loss_fake_for_g: float) -> None:
+        """Decide which network learns in the next step; the losses are cross-entropies, at least 0."""
         r = (loss_real + loss_fake) / max(loss_fake_for_g, 1e-12)
         if r < 0.1:
             self.d_rests = True
         elif r > 0.5:
             self.d_rests = False
-        return not self.d_rests, r <= 10
+        self.g_rests = r > 10
+
+    @property
+    def learn(self) -> tuple[bool, bool]:
+        """Return whether D and G learn."""
+        return not self.d_rests, not self.g_rests
 
 
 def spread(features: Tensor) -> float:
