@@ -17,7 +17,7 @@ from prosthesis.errors import MissingExtraError, ProsthesisError
 
 U8 = npt.NDArray[np.uint8]
 I64 = npt.NDArray[np.int64]
-NAMES = ("fashion", "glyphs", "scenes")
+NAMES = ("fashion", "glyphs", "photographs", "wallpapers", "walks", "scenes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,14 @@ def open_images(name_or_folder: str, side: int, channels: int) -> ImageSet:
             from prosthesis_train.data.glyphs import glyphs
 
             return glyphs(side, channels)
+        case "photographs" | "wallpapers":
+            from prosthesis_train.data.photographs import photographs
+
+            return photographs(side, channels, wallpapers=name_or_folder == "wallpapers")
+        case "walks":
+            from prosthesis_train.data.walks import walks
+
+            return walks(side, channels)
         case "scenes":
             from prosthesis_train.data.scenes import scenes
 

@@ -94,14 +94,15 @@ def train(data: ImageSet, settings: Settings) -> Classifier:
         raise ProsthesisError(f"'{data.name}' has no classes; a classifier needs a labelled set such as 'fashion'")
     torch.manual_seed(settings.seed)
     generator = torch.Generator().manual_seed(settings.seed)
-    net = Classifier(len(data.classes)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = Classifier(len(data.classes))
+    nn.Module.to(net, memory_format=torch.channels_last)  # type: ignore[call-overload]
     steps = settings.epochs * (len(data.train) // settings.batch)
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.top_lr, total_steps=max(steps, 2))
     for _ in range(settings.epochs):
         for x, y in batches(data.train, data.train_labels, settings, generator):
             optimiser.zero_grad(set_to_none=True)
-            cross_entropy(net(x.contiguous(memory_format=torch.channels_last)), y).backward()
+            cross_entropy(net(x.contiguous(memory_format=torch.channels_last)), y).backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
     return net.eval()

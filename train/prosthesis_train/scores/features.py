@@ -73,7 +73,7 @@ def inception(path: Path, sha256: str) -> FeatureNetwork:
     if found != sha256.lower():
         raise ProsthesisError(f"{path}: sha256 is {found}, not {sha256}; a score of another network would mislead")
     try:
-        net = torch.jit.load(str(path), map_location="cpu").eval()
+        net: torch.nn.Module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     except RuntimeError as error:
         raise ProsthesisError(f"{path}: not a TorchScript file; torch.jit.load cannot read it") from error
 

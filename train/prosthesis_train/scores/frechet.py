@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from torch import Tensor
 from torchmetrics.image.fid import FrechetInceptionDistance
 
@@ -17,7 +15,7 @@ def frechet(reference: Tensor, features: Tensor) -> float:
     metric = FrechetInceptionDistance(feature=Ready(reference.shape[1]))
     metric.update(reference.double(), real=True)
     metric.update(features.double(), real=False)
-    return float(cast(Tensor, metric.compute()))
+    return float(metric.compute())
 
 
 def normalised(score: float, floor: float, noise: float) -> float:

@@ -6,7 +6,6 @@ It never sees a real picture.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 from torch import Tensor
 from torchmetrics.image.inception import InceptionScore
@@ -28,5 +27,5 @@ def inception_score(probabilities: Tensor, splits: int = 10, seed: int = 0) -> I
         metric = InceptionScore(feature=Ready(probabilities.shape[1]), splits=splits)
         # torchmetrics applies a softmax, which log undoes; the tiny floor keeps 0 log 0 at 0
         metric.update(probabilities.double().clamp_min(1e-30).log())
-        mean, sd = cast("tuple[Tensor, Tensor]", metric.compute())
+        mean, sd = metric.compute()
     return Inception(float(mean), float(sd) if splits > 1 else 0.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 from torch import Tensor
 from torchmetrics.image.kid import KernelInceptionDistance
@@ -27,5 +26,5 @@ def kid(reference: Tensor, features: Tensor, subsets: int = 50, subset_size: int
         metric = KernelInceptionDistance(feature=Ready(reference.shape[1]), subsets=subsets, subset_size=size)
         metric.update(reference, real=True)
         metric.update(features, real=False)
-        mean, sd = cast("tuple[Tensor, Tensor]", metric.compute())
+        mean, sd = metric.compute()
     return Kid(float(mean), float(sd))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,7 @@ def probe(
     return Probe(top1, *wilson(round(top1 * len(test)), len(test)), best)
 
 
-def _fit(x: F32, y: I64, strength: float, iterations: int = 150) -> object:
+def _fit(x: F32, y: I64, strength: float, iterations: int = 150) -> Any:
     linear = imported("sklearn.linear_model", "train", "the linear probe")
     model = linear.LogisticRegression(C=strength, max_iter=iterations)
     with warnings.catch_warnings():

@@ -55,8 +55,7 @@ def _right(own: Tensor, others: Tensor) -> Tensor:
 def _unit(images: Tensor) -> Tensor:
     """Return rows of mean 0 and norm 1, or all 0 where a row is constant: such a one correlates with nothing."""
     flat = images.flatten(1).float()
-    flat = flat - flat.mean(1, keepdim=True)
-    return flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    return torch.nn.functional.normalize(flat - flat.mean(1, keepdim=True), dim=1)
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:
