@@ -128,7 +128,8 @@ class SelfAttention(nn.Module):
         key = fn.max_pool2d(self.key(x), 2).flatten(2)
         value = fn.max_pool2d(self.value(x), 2).flatten(2)
         weights = torch.softmax(query.transpose(1, 2) @ key, dim=-1)  # no 1/sqrt(d): SAGAN has none
-        attended = (value @ weights.transpose(1, 2)).reshape(len(x), -1, *x.shape[2:])
+        # not reshaped by len(x), which a traced graph would keep as a constant
+        attended = torch.unflatten(value @ weights.transpose(1, 2), 2, tuple(x.shape[2:]))
         return torch.as_tensor(x + self.gamma * self.out(attended))
 
 

@@ -13,6 +13,8 @@ import torch.distributed as dist
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from prosthesis.errors import ProsthesisError
+
 
 def join(devices: int = 1, nodes: int = 1, accelerator: str = "auto") -> Fabric:
     """Start or join the run's processes; under ``torchrun`` its environment says who we are."""
@@ -41,6 +43,18 @@ def mean_over_processes(values: Iterable[Tensor]) -> list[float]:
         dist.all_reduce(stacked)
         stacked /= dist.get_world_size()
     return [float(v) for v in stacked]
+
+
+def agree(step: int) -> None:
+    """Raise ``ProsthesisError`` unless all processes go on from the same step: machines need a shared folder."""
+    steps = torch.tensor([step, -step])
+    if many():
+        dist.all_reduce(steps, op=dist.ReduceOp.MAX)
+    if int(steps[0]) != -int(steps[1]):
+        raise ProsthesisError(
+            f"this process would go on from step {step}, another from step {int(steps[0])}; "
+            "put the run's folder (--run) where every machine sees it"
+        )
 
 
 def many() -> bool:
