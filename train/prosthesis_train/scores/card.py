@@ -122,10 +122,10 @@ def in_batches(function: Callable[[Tensor], Tensor], inputs: Tensor, batch: int 
 
 def _of_set(real: tuple[Tensor, Tensor], made: tuple[Tensor, Tensor]) -> dict[str, float]:
     shares = manifold(real[0], made[0])
-    return {
-        "distance": frechet(real[0], made[0]),
-        "KID": kid(real[0], made[0]).value,
-        "inception score": inception_score(made[1]).value,
+    out = {"distance": frechet(real[0], made[0]), "KID": kid(real[0], made[0]).value}
+    if made[1].shape[1] > 1:
+        out["inception score"] = inception_score(made[1]).value
+    return out | {
         "precision": shares.precision,
         "recall": shares.recall,
         "density": shares.density,
