@@ -13,7 +13,7 @@ from torch import nn
 
 from prosthesis.errors import ConfigError
 from prosthesis_train.data.augment import Augmentation, augmented, to_unit, translated
-from prosthesis_train.training.averaging import Averager, with_fresh_statistics
+from prosthesis_train.training.averaging import Averager
 from prosthesis_train.training.batches import Batches, step_random
 from prosthesis_train.training.guardrails import (
     Balance,
@@ -128,17 +128,6 @@ def test_no_average_is_the_network():
     average = Averager(single(9.0), "none", 0.9, 3)
     average.update(single(4.0), 5)
     assert average.network.weight.item() == 4
-
-
-def test_fresh_statistics_are_those_of_the_batches():
-    from prosthesis_train.networks.parts import BatchNorm
-
-    norm = BatchNorm(2)
-    data = torch.randn(6, 8, 2) * 3 + 1
-    with_fresh_statistics(norm, list(data))
-    torch.testing.assert_close(norm.running_mean, data.mean((0, 1)))
-    torch.testing.assert_close(norm.running_var, data.var(1).mean(0))
-    assert not norm.training
 
 
 def pictures(n=20, side=4):

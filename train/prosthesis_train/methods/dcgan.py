@@ -87,7 +87,7 @@ def train(settings: Settings, folder: Path, as_json: bool = False, images: Image
     first = int(state["step"]) if state else 0
     workers.agree(first)
     progress = Progress(folder, settings.steps, first, as_json, quiet=not run.writes)
-    balance = guardrails.Balance(*state["balance"]) if state else guardrails.Balance()
+    balance = guardrails.Balance(*state.get("balance", ())) if state else guardrails.Balance()
     for step in range(first, settings.steps):
         random = step_random(settings.seed, step)
         real = batches.real(step, random).to(fabric.device, memory_format=torch.channels_last)

@@ -50,7 +50,7 @@ def _measure_model(title: str, model: Artefact, data: ImageSet) -> Iterator[Figu
     network, some = own_classifier(), np.random.default_rng(0).permutation(len(data.train))[: cards.N]
     train, test = to_float(data.train[some]), to_float(data.test)
     assert data.test_labels is not None
-    card = cards.score_card(model.model(), train, test, network, torch.from_numpy(data.test_labels))
+    card = cards.score_card(model.model(), train, test, network, torch.from_numpy(data.test_labels), cards.N)
     distances = _distances(model, test, network.features(test))
     floor, noise = (card.row(name).of_set["distance"] for name in (cards.REAL, cards.NOISE))
     shares = [normalised(d, floor, noise) for d in distances]
@@ -121,7 +121,7 @@ def draw(folder: Path) -> list[str]:
     canvas = importlib.import_module("matplotlib.figure").Figure(figsize=(11, 8), layout="constrained")
     names = [(title, name) for title, name in CLOTHES.items() if name in artefact_names()]
     axes = canvas.subplots(1, len(names) + 1, squeeze=False)[0]
-    shown = to_float(open_images("fashion", 32, 1).test[:60])
+    shown = to_float(open_images("fashion", 32, 1).test[:60])  # the first, none chosen
     for ax, (title, name) in zip(axes, names, strict=False):
         model = load_artefact(name)
         z = torch.randn(120, model.dim_z, generator=torch.Generator().manual_seed(1))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Literal, TypeVar
+from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 Kind = Literal["none", "ema", "epochs"]
-M = TypeVar("M", bound=nn.Module)
 
 
 class Averager:
@@ -57,20 +55,3 @@ class Averager:
 
 def _numbers(network: nn.Module) -> list[Tensor]:
     return [*network.parameters(), *network.buffers()]
-
-
-@torch.no_grad()
-def with_fresh_statistics(network: M, batches: list[Tensor]) -> M:
-    """Return ``network`` in eval mode with batch statistics measured anew on ``batches``: those of averaged weights."""
-    from prosthesis_train.networks.parts import BatchNorm
-
-    norms = [m for m in network.modules() if isinstance(m, BatchNorm)]
-    kept = [m.momentum for m in norms]
-    network.train()
-    for i, batch in enumerate(batches):
-        for m in norms:
-            m.momentum = 1.0 / (i + 1)
-        network(batch)
-    for m, momentum in zip(norms, kept, strict=True):
-        m.momentum = momentum
-    return network.eval()
