@@ -17,11 +17,12 @@ from prosthesis_train.scores.features import FeatureNetwork
 from prosthesis_train.scores.frechet import frechet, normalised
 from prosthesis_train.scores.inception import inception_score
 from prosthesis_train.scores.kid import kid
-from prosthesis_train.scores.manifold import manifold
+from prosthesis_train.scores.manifold import manifold, radii
 from prosthesis_train.scores.two_afc import two_afc, wilson
 
 PICTURES, REAL, NOISE = "the pictures themselves", "real against real (floor)", "noise"
 RANDOM, MEAN, RECONSTRUCTED, PERMUTED = "random code", "mean code", "G(E(x))", "G(E(x)), pairs permuted"
+NEIGHBOURS = 5
 N = 10_000  # Frechet distances are biased in n: only scores of one n compare
 
 
@@ -86,11 +87,11 @@ def score_card(
     if test_labels is not None:
         order = torch.Generator().manual_seed(seed)
         labels = test_labels[torch.randperm(len(test), generator=order)[:n]] if n < len(test) else test_labels
-    described = network(shown)
-    rows = [
-        Row(name, _of_set(described, network(images)), _of_pairs(shown, images, described, network, labels))
-        for name, images in _conditions(model, train, shown, generator)
-    ]
+    real = network(shown)
+    radius, rows = radii(real[0], NEIGHBOURS), []
+    for name, images in _conditions(model, train, shown, generator):
+        made = real if images is shown else network(images)
+        rows.append(Row(name, _of_set(real, made, radius), _of_pairs((shown, real[0]), (images, *made), labels)))
     return Card(model.name, network.label(), network.distance, n, seed, tuple(rows))
 
 
@@ -120,8 +121,8 @@ def in_batches(function: Callable[[Tensor], Tensor], inputs: Tensor, batch: int 
     return torch.cat([function(inputs[k : k + batch]) for k in range(0, len(inputs), batch)])
 
 
-def _of_set(real: tuple[Tensor, Tensor], made: tuple[Tensor, Tensor]) -> dict[str, float]:
-    shares = manifold(real[0], made[0])
+def _of_set(real: tuple[Tensor, Tensor], made: tuple[Tensor, Tensor], radius: Tensor) -> dict[str, float]:
+    shares = manifold(real[0], made[0], NEIGHBOURS, radius)
     out = {"distance": frechet(real[0], made[0]), "KID": kid(real[0], made[0]).value}
     if made[1].shape[1] > 1:
         out["inception score"] = inception_score(made[1]).value
@@ -134,16 +135,16 @@ def _of_set(real: tuple[Tensor, Tensor], made: tuple[Tensor, Tensor]) -> dict[st
 
 
 def _of_pairs(
-    shown: Tensor, images: Tensor, described: tuple[Tensor, Tensor], network: FeatureNetwork, labels: Tensor | None
+    shown: tuple[Tensor, Tensor], made: tuple[Tensor, Tensor, Tensor], labels: Tensor | None
 ) -> dict[str, tuple[float, float, float]]:
-    features, odds = network(images)
-    pixels, deep = two_afc(shown, images), two_afc(described[0], features)
+    """Compare pictures and features of what was shown with pictures, features and probabilities of what was made."""
+    pixels, deep = two_afc(shown[0], made[0]), two_afc(shown[1], made[1])
     out = {
         "2AFC pixels": (pixels.share, pixels.low, pixels.high),
         "2AFC features": (deep.share, deep.low, deep.high),
     }
     if labels is not None:
-        right = int((odds.argmax(1) == labels).sum())
+        right = int((made[2].argmax(1) == labels).sum())
         out["top-1"] = (right / len(labels), *wilson(right, len(labels)))
     return out
 

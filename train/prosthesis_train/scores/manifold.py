@@ -26,12 +26,16 @@ class Manifold:
     coverage: float
 
 
-def manifold(reference: Tensor, features: Tensor, k: int = 5) -> Manifold:
-    """Return the four scores of two sets f32[n,d]; k = 5 as in Naeem et al. 2020, whose strict comparison is kept."""
+def manifold(reference: Tensor, features: Tensor, k: int = 5, real_radius: Tensor | None = None) -> Manifold:
+    """Return the four scores of two sets f32[n,d]; k = 5 as in Naeem et al. 2020, whose strict comparison is kept.
+
+    ``real_radius``: ``radii(reference, k)`` where many sets are compared with one.
+    """
     check(reference, features)
     if min(len(reference), len(features)) <= k:
         raise ProsthesisError(f"precision and recall with {k} neighbours need more than {k} pictures in each set")
-    real_radius, fake_radius = radii(reference, k), radii(features, k)
+    real_radius = radii(reference, k) if real_radius is None else real_radius
+    fake_radius = radii(features, k)
     in_real = torch.zeros(len(features), dtype=torch.long)  # how many real balls hold each fake
     recalled, covered = [], []
     for start in range(0, len(reference), BLOCK):
@@ -56,5 +60,5 @@ def radii(features: Tensor, k: int) -> Tensor:
         distance = torch.cdist(features[start : start + BLOCK], features)
         # by index, for a duplicate is a neighbour at distance 0 and the point itself is none
         distance[torch.arange(len(distance)), torch.arange(start, start + len(distance))] = torch.inf
-        out.append(distance.kthvalue(k, dim=1).values)
+        out.append(distance.topk(k, dim=1, largest=False).values[:, -1])
     return torch.cat(out)

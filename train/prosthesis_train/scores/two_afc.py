@@ -39,7 +39,7 @@ def two_afc(pictures: Tensor, reconstructions: Tensor) -> Choice:
         part = slice(start, start + BLOCK)
         right = _right(own[part, None], x[part] @ y.T)
         right[torch.arange(len(right)), torch.arange(start, start + len(right))] = 0
-        as_target[part] = right.sum(1)
+        as_target[part] = right.sum(1).double()
         as_other += right.sum(0)
     projected = (as_target + as_other) / (2 * (len(x) - 1))
     share, half = float(projected.mean()), float(1.96 * 2 * projected.std() / len(x) ** 0.5)
@@ -49,7 +49,7 @@ def two_afc(pictures: Tensor, reconstructions: Tensor) -> Choice:
 def _right(own: Tensor, others: Tensor) -> Tensor:
     # rounding must not decide a tie: equal reconstructions differ by about 1e-7
     tie = (own - others).abs() < 1e-6
-    return torch.where(tie, 0.5, (own > others).double())
+    return torch.where(tie, 0.5, (own > others).float())
 
 
 def _unit(images: Tensor) -> Tensor:
