@@ -16,7 +16,7 @@ from scipy.linalg import sqrtm  # noqa: E402
 
 from prosthesis.errors import ProsthesisError  # noqa: E402
 from prosthesis_train.scores import card as cards  # noqa: E402
-from prosthesis_train.scores.features import FeatureNetwork, inception  # noqa: E402
+from prosthesis_train.scores.features import FeatureNetwork, averages, inception  # noqa: E402
 from prosthesis_train.scores.frechet import frechet, normalised  # noqa: E402
 from prosthesis_train.scores.inception import inception_score  # noqa: E402
 from prosthesis_train.scores.kid import kid  # noqa: E402
@@ -218,6 +218,14 @@ def test_a_users_inception_is_checked_and_named(tmp_path):
     path.write_bytes(b"no network")
     with pytest.raises(ProsthesisError, match="not a TorchScript"):
         inception(path, hashlib.sha256(b"no network").hexdigest())
+
+
+def test_means_of_squares_need_no_network():
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    features, odds = averages(4)(images)
+    assert features.shape == (2, 48)
+    assert features[1, 16 + 5] == pytest.approx(float(images[1, 1, 4:8, 4:8].mean()))
+    assert odds.shape == (2, 1)  # no classes, so the card has no Inception score
 
 
 # a world of four gray levels in the four quarters: the code is the levels, and the network sees them
