@@ -1,0 +1,1 @@
+"""Networks, importable because export and scores need them."""

@@ -1,0 +1,1 @@
+"""Scores of generators and encoders, each with the controls without which it means nothing."""

@@ -1,0 +1,1 @@
+"""What every training method shares: checkpoints, guardrails, averaging, progress, reports."""
