@@ -109,7 +109,8 @@ def figure(name: str, values: npt.NDArray[np.float64], unit: str) -> Figure:
 def cortex(count: int, turns: int, target: int) -> list[Figure]:
     """Compare at ``count`` electrodes with both peers and the floor."""
     world = subjects.our_world(count)
-    each = {"ours": subjects.ours(world, 100), "floor": subjects.floor(world, 100)}  # first: they bring it to life
+    # first, for they bring it to life; as many frames as the peer's longest call, so that both are equally warm
+    each = {"ours": subjects.ours(world, max(BATCHES)), "floor": subjects.floor(world, max(BATCHES))}
     scoreboards = {f"pulse2percept scoreboard, {n} a call": subjects.scoreboard(world, n) for n in BATCHES}
     peers = {
         "dynaphos": subjects.dynaphos(world),
@@ -128,7 +129,7 @@ def cortex(count: int, turns: int, target: int) -> list[Figure]:
 def human(turns: int) -> list[Figure]:
     """Time our own patient, whose neighbouring electrodes interact."""
     world = subjects.our_world(1024, "human_v1")
-    ms = in_turns({"ours": subjects.ours(world, 100), "floor": subjects.floor(world, 100)}, turns)
+    ms = in_turns({"ours": subjects.ours(world, max(BATCHES)), "floor": subjects.floor(world, max(BATCHES))}, turns)
     return [
         figure("1024 electrodes: ours, human_v1", ms["ours"], "ms"),
         figure("1024 electrodes: ours, human_v1, over floor", ms["ours"] / ms["floor"], "x"),

@@ -315,11 +315,11 @@ def axon_maps(batches: Sequence[int], scratch: Path) -> tuple[Subject, dict[int,
     where = axons(WatsonRetina(), "right", np.asarray(grid.x, float), -np.asarray(grid.y, float), REACH_LAMBDAS * 500)
     drawn = AxonMap(where, np.array([device[n].x for n in names]), np.array([device[n].y for n in names]))
     sizes = np.full(len(names), 300.0), np.full(len(names), 500.0)
-    image = np.empty((PIXELS, PIXELS), np.float32)
+    image, calls = np.empty((PIXELS, PIXELS), np.float32), max(batches)
     bright = np.random.default_rng(0).uniform(0.01, 0.08, (len(names), max(batches)))
 
     def run() -> None:
-        for k in range(10):
+        for k in range(calls):
             drawn.draw(image, bright[:, k % bright.shape[1]], *sizes)
 
     def peer(frames: int) -> Subject:
@@ -330,4 +330,4 @@ def axon_maps(batches: Sequence[int], scratch: Path) -> tuple[Subject, dict[int,
     run()
     drawn.draw(image, bright[:, 0], *sizes)
     difference = np.abs(np.clip(peer(1).run().data[..., 0], 0, 1) - image).max()
-    return Subject(run, 10), {frames: peer(frames) for frames in batches}, float(difference)
+    return Subject(run, calls), {frames: peer(frames) for frames in batches}, float(difference)
