@@ -68,7 +68,7 @@ class Run:
             )
 
     def _write_settings(self, first: int) -> None:
-        """Write settings and where they came from; ``sessions`` says which code did the steps from ``first_step`` on."""
+        """Write settings and where they came from; ``sessions`` says which code did which steps."""
         file = self.folder / "settings.json"
         session = {
             "first_step": first,
