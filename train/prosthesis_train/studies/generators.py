@@ -18,12 +18,11 @@ from prosthesis_train.methods.classifier import to_float
 from prosthesis_train.scores import card as cards
 from prosthesis_train.scores.features import own_classifier
 from prosthesis_train.scores.frechet import frechet, normalised
-from prosthesis_train.scores.probe import Probe, probe
+from prosthesis_train.scores.probe import STEPS, Probe, probe
 from prosthesis_train.scores.two_afc import wilson
 
 CLOTHES = {"DCGAN": "dcgan-fashion", "BigBiGAN": "bigbigan-fashion"}
 SAMPLINGS = (0, 1, 2)  # seeds of the codes: how much a score owes to the draw
-STRENGTHS = (1e-3, 1e-2, 1e-1)
 
 
 def measure() -> Iterator[Figure]:
@@ -83,7 +82,7 @@ def _measure_probes(model: Artefact, data: ImageSet) -> Iterator[Figure]:
     for name in ("raw pixels", "encoder's features", "encoder's mean codes"):
         found[name] = _probe(name, model, data)
         p = found[name]
-        what = f"Wilson, 95 %; regularisation {p.strength:g} by validation"
+        what = f"Wilson, 95 %; penalty {p.decay:g} by validation"
         yield Figure(f"BigBiGAN, linear probe of {name}: top-1", p.top1, "", p.low, p.high, what)
     gain = found["encoder's features"].top1 - found["raw pixels"].top1
     yield Figure("BigBiGAN, linear probe: features above raw pixels", 100 * gain, "points")
@@ -99,7 +98,7 @@ def _probe(name: str, model: Artefact, data: ImageSet) -> Probe:
         parts.append(pictures.flatten(1).numpy())
     assert data.train_labels is not None
     assert data.test_labels is not None
-    return probe(parts[0], data.train_labels, parts[1], data.test_labels, STRENGTHS)
+    return probe(parts[0], data.train_labels, parts[1], data.test_labels, steps=STEPS)
 
 
 def _measure_domains() -> Iterator[Figure]:
