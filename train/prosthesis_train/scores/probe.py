@@ -65,7 +65,7 @@ def fit(x: Tensor, y: Tensor, decay: float, steps: int, seed: int) -> nn.Linear:
     adam = torch.optim.Adam(layer.parameters(), LEARNING_RATE)
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)
     while True:
-        for part in torch.randperm(len(x), generator=random).split(BATCH):
+        for part in torch.split(torch.randperm(len(x), generator=random), BATCH):
             if rate.last_epoch == steps:
                 return layer
             adam.zero_grad()
