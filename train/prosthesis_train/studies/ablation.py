@@ -28,6 +28,7 @@ from prosthesis_train.scores.features import FeatureNetwork, own_classifier
 from prosthesis_train.scores.frechet import frechet
 from prosthesis_train.scores.two_afc import two_afc
 from prosthesis_train.training.guardrails import spread
+from prosthesis_train.training.run import commit
 
 MOST_STEPS = 2000
 CLAIM = 3  # seeds that a claim needs
@@ -165,7 +166,9 @@ Made by `python -m prosthesis_train.studies.ablation --steps {steps} --seeds N`.
 {steps} steps of 64 pictures a cell ({steps * 64 / 60000:.1f} epochs); larger batches have fewer steps, so that all
 see as many pictures. {n} samples against {n} test pictures; Frechet classifier distance by {network}.
 Over baseline: ratio of distances, same seed, under 1 is better; `*` where {CLAIM} seeds or more all point one way. A
-row without it claims nothing. Short runs say what helps early, not what helps in the end.
+row without it claims nothing. Short runs say what helps early, not what helps in the end. Seconds are those of the
+clock, on a machine that may have had other work; torch {torch.__version__}, {torch.get_num_threads()} thread(s),
+commit {commit()[:12]}.
 
 {table(entries)}
 """
