@@ -45,11 +45,15 @@ def entry(cell, seed, distance):
     return {"cell": cell, "seed": seed, "seconds": 10.0, "scores": scores, "network": "net", "n": 100}
 
 
+CONTROL = {"noise": {"distance": 90.0, "diversity": 0.1, "2AFC features": 0.5}}
+
+
 def star(*distances):
     entries = [entry("baseline", s, 20.0) for s in range(len(distances))]
     entries += [entry("without skip-z", s, d) for s, d in enumerate(distances)]
-    (line,) = [line for line in ablation.table(entries).splitlines() if "skip-z" in line]
+    (line,) = [line for line in ablation.table(entries, CONTROL).splitlines() if "skip-z" in line]
     assert f"| {len(distances)} |" in line
+    assert "| noise | - | 90.00 | - | 0.10 | 0.500 | - |" in ablation.table(entries, CONTROL)
     return "*" in line
 
 
@@ -58,6 +62,14 @@ def test_a_star_needs_three_seeds_that_agree():
     assert star(10.0, 11.0, 19.0)
     assert not star(30.0, 31.0)
     assert not star(30.0, 31.0, 19.0)
+
+
+def test_controls_know_floor_from_noise():
+    images = tiny_training.made_up_images(n=120)
+    images = dataclasses.replace(images, test=images.train[::-1].copy())
+    found = ablation.controls(images, averages(2), 120)
+    assert found["real against real (floor)"]["distance"] == pytest.approx(0, abs=1e-6)
+    assert found["noise"]["distance"] > 0.1
 
 
 def test_too_many_steps_are_refused():

@@ -116,12 +116,34 @@ def score(
     return scores
 
 
-def table(entries: Sequence[Mapping[str, Any]]) -> str:
+@torch.no_grad()
+def controls(images: ImageSet, network: FeatureNetwork, n: int) -> dict[str, dict[str, float]]:
+    """Return what every table must show beside its rows: other real pictures, and noise, for the same test pictures."""
+    shown = to_unit(torch.from_numpy(images.test[:n]))
+    real, random = network.features(shown), torch.Generator().manual_seed(0)
+    made = {
+        "real against real (floor)": to_unit(torch.from_numpy(images.train[:n])),
+        "noise": torch.rand(shown.shape, generator=random) * 2 - 1,
+    }
+    found = {name: network.features(pictures) for name, pictures in made.items()}
+    return {
+        name: {
+            "distance": frechet(real, features),
+            "diversity": spread(features[:1000]) / spread(real[:1000]),
+            "2AFC features": two_afc(real, features).share,
+        }
+        for name, features in found.items()
+    }
+
+
+def table(entries: Sequence[Mapping[str, Any]], control: Mapping[str, Mapping[str, float]]) -> str:
     """Return the cells as a Markdown table: means over seeds, the distance's range, and how many seeds there are."""
     lines = [
         "| cell | seeds | Frechet classifier distance | over baseline | diversity | 2AFC of G(E(x)) | s |",
         "|---|---|---|---|---|---|---|",
     ]
+    for name, s in control.items():
+        lines.append(f"| {name} | - | {s['distance']:.2f} | - | {s['diversity']:.2f} | {s['2AFC features']:.3f} | - |")
     by_cell = {cell.name: [e for e in entries if e["cell"] == cell.name] for cell in CELLS}
     base = {e["seed"]: e["scores"]["distance"] for e in by_cell["baseline"]}
     for name, found in by_cell.items():
@@ -157,7 +179,7 @@ def _row(name: str, found: Sequence[Mapping[str, Any]], base: Mapping[int, float
     return "| " + " | ".join([*cells, f"{diversity:.2f}", f"{pairs:.3f}", f"{mean(lambda e: e['seconds']):.0f}"]) + " |"
 
 
-def page(entries: Sequence[Mapping[str, Any]], steps: int) -> str:
+def page(entries: Sequence[Mapping[str, Any]], steps: int, control: Mapping[str, Mapping[str, float]]) -> str:
     """Return the page: what was done, the table, and what it does not say."""
     network, n = entries[0]["network"], entries[0]["n"]
     return f"""# What each trick of BigBiGAN did here
@@ -170,7 +192,7 @@ row without it claims nothing. Short runs say what helps early, not what helps i
 clock, on a machine that may have had other work; torch {torch.__version__}, {torch.get_num_threads()} thread(s),
 commit {commit()[:12]}.
 
-{table(entries)}
+{table(entries, control)}
 """
 
 
@@ -187,15 +209,16 @@ def main(words: Sequence[str] | None = None) -> None:
         raise ConfigError(f"--steps is 1 to {MOST_STEPS}, not {arguments.steps}: a table of small runs, not of models")
     images, network = open_images("fashion", 32, 1), own_classifier()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    control = controls(images, network, arguments.n)
     entries: list[dict[str, Any]] = []
     for seed in range(arguments.seeds):
         for cell in CELLS:
             file = run_cell(cell, arguments.steps, seed, arguments.runs, images, network, arguments.n)
             entries.append(json.loads(file.read_text(encoding="utf-8")))
             sys.stderr.write(f"{cell.name}, seed {seed}: {entries[-1]['scores']}\n")
-            text = json.dumps(entries, indent=2) + "\n"
+            text = json.dumps({"controls": control, "cells": entries}, indent=2) + "\n"
             (arguments.out / "ablation.json").write_text(text, encoding="utf-8")
-            (arguments.out / "ablation.md").write_text(page(entries, arguments.steps), encoding="utf-8")
+            (arguments.out / "ablation.md").write_text(page(entries, arguments.steps, control), encoding="utf-8")
 
 
 if __name__ == "__main__":
