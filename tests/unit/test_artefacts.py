@@ -163,6 +163,7 @@ def test_the_results_have_every_score_every_control_and_both_probes(big, monkeyp
     pixels = names["BigBiGAN, linear probe of raw pixels: top-1"].value
     assert pixels > 0.9  # bars are linear in pixels
     assert "BigBiGAN, linear probe of encoder's mean codes: top-1" in names
+    assert "BigBiGAN, linear probe of untrained encoder's features: top-1" in names
     gain = names["BigBiGAN, linear probe: features above raw pixels"].value
     assert gain == pytest.approx(100 * (names["BigBiGAN, linear probe of encoder's features: top-1"].value - pixels))
     assert study.draw(tmp_path) == ["generators.png"]
