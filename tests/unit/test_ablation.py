@@ -36,6 +36,8 @@ def test_a_cell_is_trained_once(small, tmp_path, monkeypatch):
     assert ablation.run_cell(*arguments) == file
     assert file.read_text(encoding="utf-8") == first
     assert "distance, codes within 0.5" in first
+    with pytest.raises(ConfigError, match="another --n"):
+        ablation.run_cell(*arguments[:-1], 90)
 
 
 def entry(cell, seed, distance):

@@ -69,9 +69,14 @@ def run_cell(
 ) -> Path:
     """Train and score one cell unless its file is there; returns the file."""
     file = folder / f"{cell.name.replace(' ', '-')}-{steps}-{seed}.json"
-    if file.exists():
-        return file
     settings = replace(BASELINE, steps=max(1, steps // cell.cut), seed=seed, **cell.change)
+    if file.exists():
+        told = json.loads(file.read_text(encoding="utf-8"))
+        if (told["settings"], told["n"], told["network"]) != (asdict(settings), n, network.label()):
+            raise ConfigError(
+                f"{file}: that cell had other settings, another --n or another judge; give another --runs"
+            )
+        return file
     place = folder / "networks" / file.stem
     bigbigan.train(settings, place, images=images)
     g, e, _ = bigbigan.load(place)
@@ -188,7 +193,8 @@ Made by `python -m prosthesis_train.studies.ablation --steps {steps} --seeds N`.
 {steps} steps of 64 pictures a cell ({steps * 64 / 60000:.1f} epochs); larger batches have fewer steps, so that all
 see as many pictures. {n} samples against {n} test pictures; Frechet classifier distance by {network}.
 Over baseline: ratio of distances, same seed, under 1 is better; `*` where {CLAIM} seeds or more all point one way. A
-row without it claims nothing. Short runs say what helps early, not what helps in the end. Seconds are those of the
+row without it claims nothing. Short runs say what helps early, not what helps in the end; before an epoch ends,
+its mean is the plain network. Seconds are those of the
 clock, on a machine that may have had other work; torch {torch.__version__}, {torch.get_num_threads()} thread(s),
 commit {commit()[:12]}.
 
