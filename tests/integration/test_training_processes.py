@@ -55,7 +55,7 @@ def assert_as_one(one, many, processes):
     assert len(replicas) == 1
 
 
-@pytest.mark.parametrize("method", ["dcgan", "bigbigan"])
+@pytest.mark.parametrize("method", [pytest.param("dcgan", marks=pytest.mark.slow), "bigbigan"])
 def test_two_processes_train_as_one(tmp_path, method):
     one, two = tmp_path / "one", tmp_path / "two"
     finish([start([SCRIPT, method, one, STEPS, 1, 1])], 60)

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
+import tiny_training
 import torch
 from torch import nn
 
 from prosthesis.errors import ConfigError, ProsthesisError
 from prosthesis_train.methods import bigbigan
 from prosthesis_train.networks import dcgan
-from prosthesis_train.networks.bigbigan import SIZES, Encoder, Generator, JointDiscriminator, Scores, Tricks, size_named
-from prosthesis_train.networks.parts import parameter_count
+from prosthesis_train.networks.bigbigan import (
+    SIZES,
+    Bottleneck,
+    DownBlock,
+    Encoder,
+    Generator,
+    JointDiscriminator,
+    SameBlock,
+    Scores,
+    Tricks,
+    UpBlock,
+    size_named,
+)
+from prosthesis_train.networks.parts import SelfAttention, parameter_count
 
 
 def shapes_of(network, *inputs, kinds):
@@ -54,7 +68,7 @@ def test_dcgan_sizes(side, channels):
     assert x.abs().max() <= 1
     assert d(x).shape == (3,)
     weights = torch.cat([m.weight.flatten() for m in g.modules() if isinstance(m, nn.ConvTranspose2d)])
-    assert float(weights.std()) == pytest.approx(0.02, rel=0.05)
+    assert weights.std().item() == pytest.approx(0.02, rel=0.05)
 
 
 def test_dcgan_refuses_other_sides():
@@ -107,26 +121,49 @@ def test_skip_z_takes_each_chunk_to_its_own_place():
             assert same == [i < chunk for i in range(len(places))]
 
 
-@pytest.mark.slow
 def test_paper128_is_the_papers():
-    """Layers of BigGAN's table 4 (Brock et al. 2019) at 128 pixels, and one step of every network."""
-    size, tricks = SIZES["paper128"], Tricks(spectral_norm="GD")
-    ch = 96
-    g, d = Generator(size, 3, tricks), JointDiscriminator(size, 3, tricks)
-    e = Encoder(size, 3)
-    z = torch.randn(2, 120)
-    widths = [(16 * ch, 8), (8 * ch, 16), (4 * ch, 32), (2 * ch, 64), (ch, 128)]
-    blocks = type(g.blocks[0])
-    assert shapes_of(g, z, kinds=blocks) == [(c, s, s) for c, s in widths]
-    x = g(z)
-    assert x.shape == (2, 3, 128, 128)
-    down = [(ch, 64), (2 * ch, 32), (4 * ch, 16), (8 * ch, 8), (16 * ch, 4), (16 * ch, 2)]
-    got = shapes_of(d.pictures, x, kinds=type(d.pictures.blocks[0]))
-    assert got == [(c, s, s) for c, s in down]
-    assert d.pictures.features == 16 * ch
+    """Layers of BigGAN's table 4 (Brock et al. 2019) at 128 pixels and of ResNet-50, on tensors without numbers."""
+    size, tricks, ch = SIZES["paper128"], Tricks(spectral_norm=""), 96
+    with torch.device("meta"):
+        g, d, e = Generator(size, 3, tricks), JointDiscriminator(size, 3, tricks), Encoder(size, 3)
+        z, big = torch.randn(2, 120), torch.randn(2, 3, 256, 256)
+        widths = [(16 * ch, 8), (8 * ch, 16), (4 * ch, 32), (2 * ch, 64), (ch, 128)]
+        assert shapes_of(g, z, kinds=UpBlock) == [(c, s, s) for c, s in widths]
+        assert shapes_of(g, z, kinds=SelfAttention) == [(2 * ch, 64, 64)]
+        x = g(z)
+        assert x.shape == (2, 3, 128, 128)
+        down = [(ch, 64), (2 * ch, 32), (4 * ch, 16), (8 * ch, 8), (16 * ch, 4), (16 * ch, 4)]
+        assert shapes_of(d.pictures, x, kinds=(DownBlock, SameBlock)) == [(c, s, s) for c, s in down]
+        assert shapes_of(d.pictures, x, kinds=SelfAttention) == [(ch, 64, 64)]
+        assert d.pictures(x).shape == (2, 16 * ch)
+        stages = [(256, 64)] * 3 + [(512, 32)] * 4 + [(1024, 16)] * 6 + [(2048, 8)] * 3
+        assert shapes_of(e, big, kinds=Bottleneck) == [(c, s, s) for c, s in stages]
+        assert e(big)[0].shape == (2, 120)
     assert len(d.codes.pairs) * 2 == len(d.joint.pairs) * 2 == 8
-    mean, _ = e(torch.randn(2, 3, 256, 256))
-    assert mean.shape == (2, 120)
+    # the authors' PyTorch port counts 70,433,988 and 87,982,370; it has 1,000 classes: an embedding of 128 that goes to
+    # every conditional norm (gains and biases of 7,392 channels), and a projection and a last layer on 1,536 features
+    assert parameter_count(g) == 70_433_988 - 1000 * 128 - 128 * 2 * 7392
+    assert parameter_count(d.pictures) == 87_982_370 - 1000 * 1536 - 1537
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_paper128_does_a_step(tmp_path):
+    made = tiny_training.made_up_images(n=4, side=256)
+    images = dataclasses.replace(made, train=made.train.repeat(3, axis=-1))
+    settings = bigbigan.Settings(
+        size="paper128", channels=3, batch=2, steps=1, averaging="none", spectral_norm="GD", cycle=1.0
+    )
+    nets = bigbigan.train(settings, tmp_path, images=images)
+    moved = [any(p.grad is not None and p.grad.any() for p in n.parameters()) for n in (nets.g, nets.e, nets.d)]
+    assert moved == [True] * 3
+
+
+def test_small64_in_colour_does_a_step(tmp_path):
+    made = tiny_training.made_up_images(n=4, side=64)
+    images = dataclasses.replace(made, train=made.train.repeat(3, axis=-1))
+    settings = bigbigan.Settings(size="small64", channels=3, batch=4, steps=1)
+    assert bigbigan.train(settings, tmp_path, images=images).mean_g.network(torch.zeros(1, 100)).shape == (1, 3, 64, 64)
 
 
 def scores(*values):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from prosthesis_train.training.guardrails import (
     spread,
     winning_discriminator,
 )
+from prosthesis_train.training.progress import Progress
 
 
 def record(step=0, loss_d=1.0, loss_g=1.0, real=0.7, fake=0.3, grad_g=1.0, diversity=None):
@@ -187,3 +190,26 @@ def test_translation_moves_whole_pixels(down, right):
             inside = 0 <= i + down < 5 and 0 <= j + right < 5
             assert got[0, 0, i, j] == (x[0, 0, i + down, j + right] if inside else -1)
     assert torch.equal(got[1], x[1])
+
+
+def test_progress_tells_tensorboard_and_the_time_left(monkeypatch, tmp_path, capsys):
+    told = []
+
+    class SummaryWriter:
+        def __init__(self, folder):
+            assert folder == str(tmp_path)
+
+        def add_scalar(self, name, value, step):
+            told.append((name, value, step))
+
+        def close(self):
+            told.append("closed")
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", types.SimpleNamespace(SummaryWriter=SummaryWriter))
+    clock = iter([100.0, 110.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    progress = Progress(tmp_path, 3610, 10, as_json=False)
+    progress.tell({"step": 20, "loss_d": 0.5})
+    progress.close()
+    assert told == [("loss_d", 0.5, 20), "closed"]
+    assert "step 20/3610  loss_d 0.500  0:59:50 left" in capsys.readouterr().err  # 3,590 steps of a second

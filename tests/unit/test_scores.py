@@ -21,7 +21,7 @@ from prosthesis_train.scores.frechet import frechet, normalised  # noqa: E402
 from prosthesis_train.scores.inception import inception_score  # noqa: E402
 from prosthesis_train.scores.kid import kid  # noqa: E402
 from prosthesis_train.scores.manifold import manifold, radii  # noqa: E402
-from prosthesis_train.scores.probe import probe  # noqa: E402
+from prosthesis_train.scores.probe import fit, probe  # noqa: E402
 from prosthesis_train.scores.two_afc import two_afc, wilson  # noqa: E402
 
 # small sums: threads that wait for each other take longer than one alone
@@ -177,20 +177,32 @@ def test_probe_reads_what_is_linear_and_nothing_else():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 900)
     x = (np.eye(3)[labels] @ rng.normal(size=(3, 8)) * 1.5 + rng.normal(size=(900, 8))).astype(np.float32)
-    good = probe(x[:600], labels[:600], x[600:], labels[600:])
-    blind = probe(x[:600], rng.permutation(labels[:600]), x[600:], labels[600:])
+    good = probe(x[:600], labels[:600], x[600:], labels[600:], steps=200)
+    blind = probe(x[:600], rng.permutation(labels[:600]), x[600:], labels[600:], steps=200)
     assert good.top1 > 0.85
     assert good.low < good.top1 < good.high
     assert blind.top1 < 0.5
+
+
+def test_probe_finds_what_another_solver_finds():
+    linear = pytest.importorskip("sklearn.linear_model")
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(3000, 6)).astype(np.float32)
+    y = (x @ rng.normal(size=(6, 4)) + rng.gumbel(size=(3000, 4))).argmax(1)
+    decay = 1e-2
+    ours = fit(torch.from_numpy(x), torch.from_numpy(y), decay, 2000, 0).weight.detach().numpy()
+    # its penalty is |W|^2 / 2 on the sum of losses over C, ours on the mean
+    theirs = linear.LogisticRegression(C=1 / (decay * len(x)), max_iter=500).fit(x, y).coef_
+    assert ours - ours.mean(0) == pytest.approx(theirs - theirs.mean(0), abs=0.08)
 
 
 def test_probe_chooses_its_strength_without_the_test_rows():
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(300, 40)).astype(np.float32), rng.integers(0, 2, 300)
     x[:, 0] += 2 * y
-    one = probe(x[:200], y[:200], x[200:], y[200:])
-    other = probe(x[:200], y[:200], x[200:], 1 - y[200:])
-    assert one.strength == other.strength
+    one = probe(x[:200], y[:200], x[200:], y[200:], steps=100)
+    other = probe(x[:200], y[:200], x[200:], 1 - y[200:], steps=100)
+    assert one.decay == other.decay
     assert one.top1 == pytest.approx(1 - other.top1)
 
 

@@ -56,6 +56,9 @@ def test_a_run_that_goes_on_ends_at_the_same_numbers(tmp_path, method, extra):
     tiny_training.train(method, tmp_path / "parts", steps=2, **extra)
     tiny_training.train(method, tmp_path / "parts", steps=4, **extra)
     assert_equal_runs(tmp_path / "whole", tmp_path / "parts")
+    told = json.loads((tmp_path / "parts" / "settings.json").read_text(encoding="utf-8"))
+    assert [s["first_step"] for s in told["sessions"]] == [0, 2]
+    assert told["settings"]["steps"] == 4
 
 
 def test_the_balance_rule_lets_d_rest_and_goes_on_so(tmp_path):

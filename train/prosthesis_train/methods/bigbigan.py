@@ -129,7 +129,7 @@ def build(settings: Settings, device: torch.device, per_epoch: int) -> Networks:
 def train(settings: Settings, folder: Path, as_json: bool = False, images: ImageSet | None = None) -> Networks:
     """Train, or go on training, in ``folder``; returns the networks."""
     fabric = workers.join(settings.devices, settings.nodes)
-    images = images or open_images(settings.data, size_named(settings.size).side, settings.channels)
+    images = images or open_images(settings.data, size_named(settings.size).encoder_side, settings.channels)
     how = Augmentation(settings.scale, settings.rotation_deg, settings.flip)
     batches = Batches(images.train, settings.batch, settings.seed, how, fabric.global_rank, fabric.world_size)
     run = Run(folder, settings, images.digest, fabric.is_global_zero)
@@ -237,11 +237,19 @@ def _pair(nets: Networks, batch: Batch) -> tuple[Tensor, Tensor]:
 
 def _judge(d: JointDiscriminator, batch: Batch, pair: tuple[Tensor, Tensor]) -> Scores:
     """Return the scores of (x, E(x)) in the first half, of (G(z), z) in the second."""
-    pictures = torch.cat([batch.real, pair[0]])
+    pictures = torch.cat([resized(batch.real, pair[0].shape[2]), pair[0]])
     if batch.shift is not None:
         pictures = translated(pictures, batch.shift)
     scores: Scores = d(pictures, torch.cat([pair[1], batch.z]))
     return scores
+
+
+def resized(pictures: Tensor, side: int) -> Tensor:
+    """Return pictures of ``side`` pixels: in ``paper128`` the encoder sees 256 where the others see 128."""
+    now = pictures.shape[2]
+    if now == side:
+        return pictures
+    return fn.avg_pool2d(pictures, now // side) if now > side else fn.interpolate(pictures, side)
 
 
 def discriminator_loss(scores: Scores, settings: Settings) -> Tensor:
@@ -275,8 +283,9 @@ def _cycle(nets: Networks, batch: Batch, pair: tuple[Tensor, Tensor], settings: 
     """Return the reconstruction terms of ALICE, as often as asked and so much heavier."""
     if settings.cycle == 0.0 or step % settings.cycle_every:
         return 0.0
-    pixels = (nets.g(pair[1]) - batch.real).abs().mean()
-    codes = (nets.e(pair[0])[0] - batch.z).square().mean()
+    again = nets.g(pair[1])
+    pixels = (again - resized(batch.real, again.shape[2])).abs().mean()
+    codes = (nets.e(resized(pair[0], nets.e.side))[0] - batch.z).square().mean()
     total: Tensor = settings.cycle * settings.cycle_every * (pixels + 0.1 * codes)
     return total
 
@@ -291,7 +300,7 @@ def _record(
         batch = _draw(settings, batches, 2**40 // settings.batch + done, device)
         with torch.no_grad():
             pictures = (nets.mean_g.network(batch.z), batch.real)
-            spreads = [guardrails.spread(nets.d.pictures(x)) for x in pictures]
+            spreads = [guardrails.spread(nets.d.pictures(resized(x, nets.g.side))) for x in pictures]
         diversity = spreads[0] / max(spreads[1], 1e-12)
     return guardrails.Record(done, loss_d, loss_g, real, fake, norm, diversity)
 
@@ -304,8 +313,8 @@ def _grid(nets: Networks, images: ImageSet, device: torch.device) -> Tensor:
     with torch.no_grad():
         z = torch.randn(50, nets.g.latent, generator=step_random(0, 2**41)).to(device)
         some = to_unit(torch.from_numpy(images.train[:20])).to(device)
-        pictures = fn.interpolate(some, nets.e.side) if some.shape[2] != nets.e.side else some
-        again = g(e(pictures)[0])
+        again = g(e(resized(some, nets.e.side))[0])
+        some = resized(some, nets.g.side)
     return torch.cat(
         [
             g(z),

@@ -129,6 +129,19 @@ class DownBlock(nn.Module):
         return torch.as_tensor(y + self.skip(fn.avg_pool2d(x, 2)))
 
 
+class SameBlock(nn.Module):
+    """BigGAN's last ``ResBlock`` of the discriminator: neither side nor channels change."""
+
+    def __init__(self, channels: int, spectral: bool) -> None:
+        super().__init__()
+        self.conv1 = spectral_norm(nn.Conv2d(channels, channels, 3, 1, 1), spectral)
+        self.conv2 = spectral_norm(nn.Conv2d(channels, channels, 3, 1, 1), spectral)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return f32[n, channels, h, w]."""
+        return torch.as_tensor(x + self.conv2(fn.relu(self.conv1(fn.relu(x)))))
+
+
 class Perceptron(nn.Module):
     """A residual perceptron: a layer to ``width``, then pairs of layers around which the signal also passes."""
 
@@ -161,10 +174,11 @@ class Pictures(nn.Module):
         spectral, widths, cheap = "D" in tricks.spectral_norm, size.discriminator, size.cheap
         if cheap:  # a strided stem: blocks at the full side would cost more than all the rest
             self.stem: nn.Module = spectral_norm(nn.Conv2d(channels, widths[0], 4, 2, 1), spectral)
-            blocks = [DownBlock(a, b, True, spectral) for a, b in pairwise(widths)]
+            blocks: list[nn.Module] = [DownBlock(a, b, True, spectral) for a, b in pairwise(widths)]
         else:
             self.stem = nn.Identity()
-            blocks = [DownBlock(a, b, False, spectral) for a, b in pairwise((channels, *widths, widths[-1]))]
+            blocks = [DownBlock(a, b, False, spectral) for a, b in pairwise((channels, *widths))]
+            blocks.append(SameBlock(widths[-1], spectral))
         self.blocks = nn.ModuleList(blocks)
         side, self.attention_before = size.side // 2 if cheap else size.side, -1
         if tricks.self_attention:

@@ -28,6 +28,7 @@ from prosthesis_train.scores.features import FeatureNetwork, own_classifier
 from prosthesis_train.scores.frechet import frechet
 from prosthesis_train.scores.two_afc import two_afc
 from prosthesis_train.training.guardrails import spread
+from prosthesis_train.training.run import commit
 
 MOST_STEPS = 2000
 CLAIM = 3  # seeds that a claim needs
@@ -68,9 +69,14 @@ def run_cell(
 ) -> Path:
     """Train and score one cell unless its file is there; returns the file."""
     file = folder / f"{cell.name.replace(' ', '-')}-{steps}-{seed}.json"
-    if file.exists():
-        return file
     settings = replace(BASELINE, steps=max(1, steps // cell.cut), seed=seed, **cell.change)
+    if file.exists():
+        told = json.loads(file.read_text(encoding="utf-8"))
+        if (told["settings"], told["n"], told["network"]) != (asdict(settings), n, network.label()):
+            raise ConfigError(
+                f"{file}: that cell had other settings, another --n or another judge; give another --runs"
+            )
+        return file
     place = folder / "networks" / file.stem
     bigbigan.train(settings, place, images=images)
     g, e, _ = bigbigan.load(place)
@@ -115,12 +121,34 @@ def score(
     return scores
 
 
-def table(entries: Sequence[Mapping[str, Any]]) -> str:
+@torch.no_grad()
+def controls(images: ImageSet, network: FeatureNetwork, n: int) -> dict[str, dict[str, float]]:
+    """Return what every table must show beside its rows: other real pictures, and noise, for the same test pictures."""
+    shown = to_unit(torch.from_numpy(images.test[:n]))
+    real, random = network.features(shown), torch.Generator().manual_seed(0)
+    made = {
+        "real against real (floor)": to_unit(torch.from_numpy(images.train[:n])),
+        "noise": torch.rand(shown.shape, generator=random) * 2 - 1,
+    }
+    found = {name: network.features(pictures) for name, pictures in made.items()}
+    return {
+        name: {
+            "distance": frechet(real, features),
+            "diversity": spread(features[:1000]) / spread(real[:1000]),
+            "2AFC features": two_afc(real, features).share,
+        }
+        for name, features in found.items()
+    }
+
+
+def table(entries: Sequence[Mapping[str, Any]], control: Mapping[str, Mapping[str, float]]) -> str:
     """Return the cells as a Markdown table: means over seeds, the distance's range, and how many seeds there are."""
     lines = [
         "| cell | seeds | Frechet classifier distance | over baseline | diversity | 2AFC of G(E(x)) | s |",
         "|---|---|---|---|---|---|---|",
     ]
+    for name, s in control.items():
+        lines.append(f"| {name} | - | {s['distance']:.2f} | - | {s['diversity']:.2f} | {s['2AFC features']:.3f} | - |")
     by_cell = {cell.name: [e for e in entries if e["cell"] == cell.name] for cell in CELLS}
     base = {e["seed"]: e["scores"]["distance"] for e in by_cell["baseline"]}
     for name, found in by_cell.items():
@@ -156,7 +184,7 @@ def _row(name: str, found: Sequence[Mapping[str, Any]], base: Mapping[int, float
     return "| " + " | ".join([*cells, f"{diversity:.2f}", f"{pairs:.3f}", f"{mean(lambda e: e['seconds']):.0f}"]) + " |"
 
 
-def page(entries: Sequence[Mapping[str, Any]], steps: int) -> str:
+def page(entries: Sequence[Mapping[str, Any]], steps: int, control: Mapping[str, Mapping[str, float]]) -> str:
     """Return the page: what was done, the table, and what it does not say."""
     network, n = entries[0]["network"], entries[0]["n"]
     return f"""# What each trick of BigBiGAN did here
@@ -165,9 +193,12 @@ Made by `python -m prosthesis_train.studies.ablation --steps {steps} --seeds N`.
 {steps} steps of 64 pictures a cell ({steps * 64 / 60000:.1f} epochs); larger batches have fewer steps, so that all
 see as many pictures. {n} samples against {n} test pictures; Frechet classifier distance by {network}.
 Over baseline: ratio of distances, same seed, under 1 is better; `*` where {CLAIM} seeds or more all point one way. A
-row without it claims nothing. Short runs say what helps early, not what helps in the end.
+row without it claims nothing. Short runs say what helps early, not what helps in the end; before an epoch ends,
+its mean is the plain network. Seconds are those of the
+clock, on a machine that may have had other work; torch {torch.__version__}, {torch.get_num_threads()} thread(s),
+commit {commit()[:12]}.
 
-{table(entries)}
+{table(entries, control)}
 """
 
 
@@ -184,15 +215,16 @@ def main(words: Sequence[str] | None = None) -> None:
         raise ConfigError(f"--steps is 1 to {MOST_STEPS}, not {arguments.steps}: a table of small runs, not of models")
     images, network = open_images("fashion", 32, 1), own_classifier()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    control = controls(images, network, arguments.n)
     entries: list[dict[str, Any]] = []
     for seed in range(arguments.seeds):
         for cell in CELLS:
             file = run_cell(cell, arguments.steps, seed, arguments.runs, images, network, arguments.n)
             entries.append(json.loads(file.read_text(encoding="utf-8")))
             sys.stderr.write(f"{cell.name}, seed {seed}: {entries[-1]['scores']}\n")
-            text = json.dumps(entries, indent=2) + "\n"
+            text = json.dumps({"controls": control, "cells": entries}, indent=2) + "\n"
             (arguments.out / "ablation.json").write_text(text, encoding="utf-8")
-            (arguments.out / "ablation.md").write_text(page(entries, arguments.steps), encoding="utf-8")
+            (arguments.out / "ablation.md").write_text(page(entries, arguments.steps, control), encoding="utf-8")
 
 
 if __name__ == "__main__":

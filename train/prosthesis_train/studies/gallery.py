@@ -23,7 +23,8 @@ CAPTIONS = {
     "samples": "Random codes, none chosen.",
     "interpolations": "From the code on the left to the one on the right, at equal angles; each row another pair.",
     "truncation": "The same generator with codes drawn again beyond 0.25, 0.5, 1, 2 and 4 (top to bottom): extremes "
-    "go, pictures become more typical and less diverse.",
+    "go, pictures become less diverse. The smallest thresholds leave codes far shorter than any drawn in training, "
+    "and these models, unlike BigGAN's large ones, answer with washed-out pictures.",
     "reconstructions": "Test pictures, and below each G(E(x)): what the mean code keeps.",
 }
 

@@ -15,15 +15,15 @@ from prosthesis_train.artefacts import Artefact, artefact_names, load_artefact
 from prosthesis_train.data.images import ImageSet, open_images
 from prosthesis_train.methods import classifier
 from prosthesis_train.methods.classifier import to_float
+from prosthesis_train.networks.bigbigan import Encoder, size_named
 from prosthesis_train.scores import card as cards
 from prosthesis_train.scores.features import own_classifier
 from prosthesis_train.scores.frechet import frechet, normalised
-from prosthesis_train.scores.probe import Probe, probe
+from prosthesis_train.scores.probe import STEPS, Probe, probe
 from prosthesis_train.scores.two_afc import wilson
 
 CLOTHES = {"DCGAN": "dcgan-fashion", "BigBiGAN": "bigbigan-fashion"}
 SAMPLINGS = (0, 1, 2)  # seeds of the codes: how much a score owes to the draw
-STRENGTHS = (1e-3, 1e-2, 1e-1)
 
 
 def measure() -> Iterator[Figure]:
@@ -78,28 +78,45 @@ def _distances(model: Artefact, test: torch.Tensor, real: torch.Tensor) -> list[
 
 
 def _measure_probes(model: Artefact, data: ImageSet) -> Iterator[Figure]:
-    """Probe features and pixels alike; codes too, for the bijection starts from them."""
+    """Probe features and pixels alike; codes too, for the bijection starts from them.
+
+    And an encoder of the same shape that was never trained: random features, more of them than pixels, read well too.
+    """
     found = {}
-    for name in ("raw pixels", "encoder's features", "encoder's mean codes"):
+    for name in ("raw pixels", "encoder's features", "encoder's mean codes", "untrained encoder's features"):
         found[name] = _probe(name, model, data)
         p = found[name]
-        what = f"Wilson, 95 %; regularisation {p.strength:g} by validation"
+        what = f"Wilson, 95 %; penalty {p.decay:g} by validation"
         yield Figure(f"BigBiGAN, linear probe of {name}: top-1", p.top1, "", p.low, p.high, what)
     gain = found["encoder's features"].top1 - found["raw pixels"].top1
     yield Figure("BigBiGAN, linear probe: features above raw pixels", 100 * gain, "points")
+    learnt = found["encoder's features"].top1 - found["untrained encoder's features"].top1
+    yield Figure("BigBiGAN, linear probe: features above untrained features", 100 * learnt, "points")
 
 
 def _probe(name: str, model: Artefact, data: ImageSet) -> Probe:
-    parts = []
+    parts, untrained = [], _untrained(model, to_float(data.train[:6400]))
     for pictures in (to_float(data.train), to_float(data.test)):
         if name == "encoder's features":
             pictures = cards.in_batches(model.features, pictures)
+        elif name == "untrained encoder's features":
+            pictures = cards.in_batches(untrained.features, pictures)
         elif name == "encoder's mean codes":
             pictures = cards.in_batches(lambda x: model.encode(x)[0], pictures)
         parts.append(pictures.flatten(1).numpy())
     assert data.train_labels is not None
     assert data.test_labels is not None
-    return probe(parts[0], data.train_labels, parts[1], data.test_labels, STRENGTHS)
+    return probe(parts[0], data.train_labels, parts[1], data.test_labels, steps=STEPS)
+
+
+@torch.no_grad()
+def _untrained(model: Artefact, pictures: torch.Tensor) -> Encoder:
+    """Return the encoder as its run began, its norms' statistics taken from pictures as after any training."""
+    torch.manual_seed(0)
+    encoder = Encoder(size_named(model.card["settings"]["size"]), model.card["channels"]).train()
+    for k in range(0, len(pictures), 64):
+        encoder.features(pictures[k : k + 64])
+    return encoder.eval()
 
 
 def _measure_domains() -> Iterator[Figure]:

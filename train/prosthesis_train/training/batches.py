@@ -6,6 +6,7 @@ takes its own part of it.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,11 @@ _ORDER, _DRAW = 0, 1
 def step_random(seed: int, step: int) -> torch.Generator:
     """Return the random generator of one step, on the CPU so that every device draws the same."""
     return torch.Generator().manual_seed(_mixed(seed, _DRAW, step))
+
+
+@functools.lru_cache(maxsize=2)
+def _order(seed: int, epoch: int, count: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng((seed, _ORDER, epoch)).permutation(count)
 
 
 def _mixed(*numbers: int) -> int:
@@ -58,7 +64,7 @@ class Batches:
     def real(self, step: int, random: torch.Generator) -> Tensor:
         """Return this process's part of the global batch ``step`` as f32[batch / processes, c, h, w] in [-1, 1]."""
         epoch, place = divmod(step, self.per_epoch)
-        order = np.random.default_rng((self.seed, _ORDER, epoch)).permutation(len(self.pictures))
+        order = _order(self.seed, epoch, len(self.pictures))
         chosen = self.pictures[np.sort(order[place * self.batch : (place + 1) * self.batch])]
         return self.part(augmented(torch.from_numpy(chosen), self.augmentation, random))
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from prosthesis.errors import ConfigError, ProsthesisError
+from prosthesis_train.networks.parts import processes
 from prosthesis_train.training import checkpoint, guardrails
 from prosthesis_train.training.guardrails import Record
 from prosthesis_train.training.progress import Progress
@@ -50,8 +51,9 @@ class Run:
             self._compare(state)
             self.seconds_before = float(state["seconds"])
         if self.writes:
-            self._write_settings()
-            self._cut_log(int(state["step"]) if state else 0)
+            first = int(state["step"]) if state else 0
+            self._write_settings(first)
+            self._cut_log(first)
         return state
 
     def _compare(self, state: dict[str, Any]) -> None:
@@ -65,19 +67,21 @@ class Run:
                 "give another --run"
             )
 
-    def _write_settings(self) -> None:
-        text = json.dumps(
-            {
-                "settings": dataclasses.asdict(self.settings),
-                "command": " ".join(["prosthesis", *sys.argv[1:]]),
-                "commit": commit(),
-                "data_sha256": self.digest,
-                "torch": torch.__version__,
-                "threads": torch.get_num_threads(),
-            },
-            indent=2,
-        )
-        (self.folder / "settings.json").write_text(text + "\n", encoding="utf-8")
+    def _write_settings(self, first: int) -> None:
+        """Write settings and where they came from; ``sessions`` says which code did which steps."""
+        file = self.folder / "settings.json"
+        session = {
+            "first_step": first,
+            "command": " ".join(["prosthesis", *sys.argv[1:]]),
+            "commit": commit(),
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+            "processes": processes(),
+        }
+        told = json.loads(file.read_text(encoding="utf-8")) if first and file.exists() else {}
+        sessions = [*(e for e in told.get("sessions", []) if e["first_step"] < first), session]
+        about = {"settings": dataclasses.asdict(self.settings), "data_sha256": self.digest, **session}
+        file.write_text(json.dumps({**about, "sessions": sessions}, indent=2) + "\n", encoding="utf-8")
 
     def _cut_log(self, step: int) -> None:
         """Forget what was logged after the checkpoint: those steps are done again."""

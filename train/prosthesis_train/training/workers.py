@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from prosthesis.errors import ProsthesisError
+from prosthesis_train.networks.parts import processes
 
 
 def join(devices: int = 1, nodes: int = 1, accelerator: str = "auto") -> Fabric:
@@ -59,7 +60,7 @@ def agree(step: int) -> None:
 
 def many() -> bool:
     """Return whether several processes train together."""
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+    return processes() > 1
 
 
 def same_start(*networks: nn.Module) -> None:
