@@ -161,8 +161,9 @@ def test_the_compiled_laws_are_the_reference(seed):
     width = random.uniform(50, 500, n).astype(np.float32)
     pulses = random.integers(0, 1 + int(300 * dt_s), n).astype(np.int32)
     charge = ChargeLaw(kappa_hz=float(random.choice([0.0, 13.95528162])))
-    scale_ua = random.uniform(10, 100, n)
     for law in (charge, PULSE, WEISS):
+        # so that with either law some electrodes are driven and others are not
+        scale_ua = random.uniform(0.5, 2, n) if law is charge else random.uniform(10, 100, n)
         state = TissueState(random.uniform(0, 1, n), random.uniform(0, 80, n), random.uniform(0, 100, n))
         expected = law.step(state, amplitude, width.astype(float), pulses / dt_s, dt_s, scale_ua)
         a, q, last = state.activation.copy(), state.trace.copy(), state.last_ua.copy()
