@@ -202,9 +202,7 @@ def evolve(
     return Evolution(np.stack(codes), np.stack(scores), np.stack(parents))
 
 
-def rate_of(
-    rates_hz: Callable[[F32], F64], unit: int, counts: Callable[[F64], F64], duration_s: float
-) -> Score:
+def rate_of(rates_hz: Callable[[F32], F64], unit: int, counts: Callable[[F64], F64], duration_s: float) -> Score:
     """Return the score of Ponce et al. 2019: one unit's mean rate in Hz over ``duration_s`` of spikes.
 
     ``rates_hz`` gives expected rates f64[b,n] of images, and ``counts`` the spikes of one trial for rates f64[b,n].

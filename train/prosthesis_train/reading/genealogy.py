@@ -13,8 +13,7 @@ from prosthesis_train.data.images import U8
 from prosthesis_train.reading.evolution import ANEW, F32, F64, I64, Evolution
 
 FPS = 10.0
-# the first that the installed OpenCV can write, as in prosthesis_sim.film: PyPI's wheels have no H.264 encoder
-CODECS = {".mp4": ("avc1", "mp4v"), ".webm": ("VP80",)}
+CODECS = {".mp4": "mp4v", ".webm": "VP80"}  # PyPI's OpenCV has no H.264 encoder; browsers play .webm only
 TILE, GAP, TOP, COLUMNS = 64, 4, 28, 8
 NIGHT, INK, AMBER = (15, 18, 22), (230, 237, 243), (255, 184, 77)
 
@@ -61,16 +60,15 @@ def film(evolution: Evolution, images: Callable[[F64], F32], out: Path) -> str:
         raise ProsthesisError(f"{out}: films are {' or '.join(CODECS)}; choose another name")
     out.parent.mkdir(parents=True, exist_ok=True)
     line = lineage(evolution, int(np.nanargmax(evolution.scores[-1])))
-    first = _frame(evolution, images, 0, line[0])
-    for codec in CODECS[out.suffix]:
-        writer = cv2.VideoWriter(str(out), cv2.VideoWriter.fourcc(*codec), FPS, first.shape[1::-1])
-        if not writer.isOpened():
-            continue
-        for g in range(len(evolution.codes)):
-            writer.write(cv2.cvtColor(_frame(evolution, images, g, line[g]), cv2.COLOR_RGB2BGR))
-        writer.release()
-        return codec
-    raise ProsthesisError(f"{out}: this OpenCV writes none of {', '.join(CODECS[out.suffix])}; is the folder writable?")
+    height, width = _frame(evolution, images, 0, line[0]).shape[:2]
+    codec = CODECS[out.suffix]
+    writer = cv2.VideoWriter(str(out), cv2.VideoWriter.fourcc(*codec), FPS, (width, height))
+    if not writer.isOpened():
+        raise ProsthesisError(f"{out}: this OpenCV cannot write {codec}; is the folder writable?")
+    for g in range(len(evolution.codes)):
+        writer.write(cv2.cvtColor(_frame(evolution, images, g, line[g]), cv2.COLOR_RGB2BGR))
+    writer.release()
+    return codec
 
 
 def _frame(evolution: Evolution, images: Callable[[F64], F32], generation: int, framed: int) -> U8:
