@@ -113,7 +113,7 @@ def test_wrong_scores_and_settings_are_one_line():
 
 def test_without_cma_there_is_the_install_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "cma", None)
-    with pytest.raises(MissingExtraError, match="pip install cma"):
+    with pytest.raises(MissingExtraError, match=r"CMA-ES needs cma; pip install 'prosthesis\[train\]'"):
         ev.Cma(DIM, 0)
 
 

@@ -58,7 +58,7 @@ def fit_banded(bands: Sequence[F64], targets: F64, alphas: Sequence[float] = ALP
             x = np.concatenate([b / np.sqrt(r) for b, r in zip(scaled, ratio, strict=True)], axis=1)
             found = ridge_path(x[fold != k], targets[fold != k] - mean, x[fold == k], alphas)
             errors[i] += ((found + mean - targets[fold == k]) ** 2).sum((1, 2))
-    best, alpha = np.unravel_index(errors.argmin(), errors.shape)
+    best, alpha = divmod(int(errors.argmin()), len(alphas))
     return fit_with(bands, targets, alphas[alpha] * np.array(ratios[best]))
 
 

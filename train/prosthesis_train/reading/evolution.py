@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.errors import MissingExtraError, ProsthesisError
+from prosthesis.errors import ProsthesisError
+from prosthesis_train.data.images import imported
 
 F64 = npt.NDArray[np.float64]
 F32 = npt.NDArray[np.float32]
@@ -98,7 +99,8 @@ class Genetic:
         s = self.settings
         child = np.where(self.random.random(first.shape) < s.heritability, first, second)
         mutates = self.random.random(child.shape) < s.mutation_rate
-        return child + mutates * self.random.normal(0.0, s.mutation_size, child.shape)
+        child += mutates * self.random.normal(0.0, s.mutation_size, child.shape)
+        return child
 
 
 def selection(scores: F64, selectivity: float) -> F64:
@@ -121,7 +123,7 @@ class Cma:
     def __init__(self, dim: int, seed: int, population: int = 40, sigma: float = 1.0) -> None:
         options = {"popsize": population, "seed": seed + 1, "verbose": -9}  # 0 would mean the clock
         options |= {"CMA_diagonal": dim > FULL_COVARIANCE_UP_TO}
-        self.strategy = _cma().CMAEvolutionStrategy(np.zeros(dim), sigma, options)
+        self.strategy = imported("cma", "train", "CMA-ES").CMAEvolutionStrategy(np.zeros(dim), sigma, options)
         self.population = population
         self.codes = np.zeros((0, dim))
         self.again = np.zeros(0, np.int64)
@@ -144,14 +146,6 @@ class Cma:
         if len(self.known) >= self.strategy.sp.weights.mu:
             self.strategy.tell([code for code, _ in self.known], [cost for _, cost in self.known])
             self.known = []
-
-
-def _cma() -> Any:
-    try:
-        import cma
-    except ModuleNotFoundError as missing:
-        raise MissingExtraError("CMA-ES needs cma; pip install cma") from missing
-    return cma
 
 
 def checked(scores: F64, n: int) -> F64:

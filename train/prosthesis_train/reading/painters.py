@@ -44,6 +44,6 @@ def cosines(side: int = 64, contrast: float = 0.2) -> Painter:
 
     def images(codes: F64) -> F32:
         waves = idctn(codes.reshape(-1, side, side) * amplitude, axes=(1, 2), norm="ortho")
-        return np.clip(0.5 + waves, 0, 1).astype(np.float32)
+        return np.asarray(np.clip(0.5 + waves, 0, 1), np.float32)
 
     return Painter(f"1/f cosines, {side} x {side}", side * side, images)
