@@ -1,0 +1,50 @@
+"""Whether textures of equal Gram matrices drive a simulated V1 as their originals do.
+
+Beside them: the same pixels in random order, the same power spectrum with random phases, and another patch of the same
+photograph, which is what "the same texture" can mean at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from prosthesis_sim.brain import frozen_brain
+
+from prosthesis.results import Figure
+from prosthesis_train.data.photographs import WHEELS, Photograph, patches
+from prosthesis_train.methods import classifier
+from prosthesis_train.reading.evolution import F32
+from prosthesis_train.reading.texture import kept, mean_rates, phase_scrambled, pixel_shuffled, synthesise
+from prosthesis_train.studies.braincodes.paired import mean_figure
+
+BRAIN, SEED, SIDE = "tuned600", 0, 32
+EACH = 8  # patches of each photograph of a surface
+SURFACES = ("brick.png", "grass.png", "gravel.png")
+
+
+def measure(say: Callable[[str], None]) -> list[Figure]:
+    """Return, for textures and each control, Pearson's r over units of mean rates to it and to the original."""
+    brain = frozen_brain(BRAIN, SEED)
+    found = [p for p in WHEELS if p.path.split("/")[-1] in SURFACES]
+    first, second = (np.concatenate([_patches(p, seed) for p in found]) for seed in (0, 1))
+    net = classifier.load()[0]
+    made = synthesise(torch.from_numpy(first[:, None] * 2 - 1), net, say=say)[:, 0].numpy() / 2 + 0.5
+    rates = mean_rates(brain.rates_hz, first)
+    conditions = {
+        "texture by Gram matrices": made,
+        "pixels shuffled": pixel_shuffled(first),
+        "phases scrambled": phase_scrambled(first),
+        "another patch of the same photograph": second,
+    }
+    out = []
+    for name, images in conditions.items():
+        r = kept(rates, mean_rates(brain.rates_hz, images.astype(np.float32)))
+        out.append(mean_figure(f"textures, {BRAIN}: r of mean rates with the original's, {name}", r, "", "patches"))
+    return out
+
+
+def _patches(photograph: Photograph, seed: int) -> F32:
+    found: F32 = patches([photograph], EACH, SIDE, 1, seed)[..., 0].astype(np.float32) / 255
+    return found
