@@ -37,7 +37,7 @@ def gram_loss(made: Sequence[Tensor], wanted: Sequence[Tensor], places: Sequence
 
 
 def synthesise(
-    target: Tensor, net: Classifier, steps: int = 60, seed: int = 0, say: Callable[[str], None] = lambda _: None
+    target: Tensor, net: Classifier, steps: int = 200, seed: int = 0, say: Callable[[str], None] = lambda _: None
 ) -> Tensor:
     """Return pictures f32[n,1,h,w] in [-1,1] with the Gram matrices of ``target``, from noise, by L-BFGS.
 
@@ -46,7 +46,9 @@ def synthesise(
     layers = convolutions(net)
     with torch.no_grad():
         found = layer_outputs(net, layers, target)
-    wanted, places = [gram(f) for f in found], [f.shape[2] * f.shape[3] for f in found]
+    # every layer counts alike, as in Gatys et al., who scaled VGG's to a mean activity of 1
+    usual = [f.mean().clamp_min(1e-6) for f in found]
+    wanted, places = [gram(f / u) for f, u in zip(found, usual, strict=True)], [f.shape[2] * f.shape[3] for f in found]
     # by tanh, so that no pixel leaves the range; noise of the target's own mean and spread
     noise = torch.randn(target.shape, generator=torch.Generator().manual_seed(seed))
     start = (target.mean((1, 2, 3), keepdim=True) + target.std((1, 2, 3), keepdim=True) * noise).clamp(-0.95, 0.95)
@@ -55,7 +57,8 @@ def synthesise(
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        loss = gram_loss([gram(f) for f in layer_outputs(net, layers, torch.tanh(raw))], wanted, places)
+        made = layer_outputs(net, layers, torch.tanh(raw))
+        loss = gram_loss([gram(f / u) for f, u in zip(made, usual, strict=True)], wanted, places)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 

@@ -38,10 +38,15 @@ def measure(say: Callable[[str], None]) -> list[Figure]:
         "phases scrambled": phase_scrambled(first),
         "another patch of the same photograph": second,
     }
-    out = []
-    for name, images in conditions.items():
-        r = kept(rates, mean_rates(brain.rates_hz, images.astype(np.float32)))
-        out.append(mean_figure(f"textures, {BRAIN}: r of mean rates with the original's, {name}", r, "", "patches"))
+    before = f"textures, {BRAIN}: r of mean rates with the original's"
+    found_r = {
+        name: kept(rates, mean_rates(brain.rates_hz, images.astype(np.float32))) for name, images in conditions.items()
+    }
+    texture, *controls = found_r
+    out = [mean_figure(f"{before}, {name}", r, "", "patches") for name, r in found_r.items()]
+    for name in controls:
+        gain = found_r[texture] - found_r[name]
+        out.append(mean_figure(f"{before}, texture minus {name}", gain, "", "patches, paired"))
     return out
 
 
