@@ -147,7 +147,7 @@ def draw(folder: Path) -> list[str]:
     """Draw every unit, the best of each generation, and the genealogy's film; return the pictures' names."""
     found = [_contest(name) for name in BRAINS]
     canvas = importlib.import_module("matplotlib.figure").Figure(figsize=(11, 4.5), layout="constrained")
-    for ax, one in zip(canvas.subplots(1, len(found)), found, strict=True):
+    for ax, one in zip(canvas.subplots(1, len(found), squeeze=False)[0], found, strict=True):
         order = np.argsort(one.best_natural_hz)
         ax.plot(one.best_natural_hz[order], "k_", ms=12, label=f"best of {NATURAL} natural")
         for marker, (way, hz) in zip("ox^v", one.evolved_hz.items(), strict=True):
