@@ -99,8 +99,8 @@ class Genetic:
         s = self.settings
         child = np.where(self.random.random(first.shape) < s.heritability, first, second)
         mutates = self.random.random(child.shape) < s.mutation_rate
-        child += mutates * self.random.normal(0.0, s.mutation_size, child.shape)
-        return child
+        mutated: F64 = child + mutates * self.random.normal(0.0, s.mutation_size, child.shape)
+        return mutated
 
 
 def selection(scores: F64, selectivity: float) -> F64:
@@ -110,8 +110,8 @@ def selection(scores: F64, selectivity: float) -> F64:
     """
     temperature = max(float(scores.std()) / selectivity, 1e-8)
     clipped = np.minimum(scores, np.percentile(scores, 95))
-    fitness: F64 = np.exp((clipped - clipped.max()) / temperature)
-    return fitness / fitness.sum()
+    fitness = np.exp((clipped - clipped.max()) / temperature)
+    return np.asarray(fitness / fitness.sum(), np.float64)
 
 
 class Cma:

@@ -10,6 +10,7 @@ import torch
 from scipy.fft import idctn
 
 from prosthesis_train.artefacts import Artefact
+from prosthesis_train.data.images import U8
 from prosthesis_train.reading.evolution import F32, F64
 
 
@@ -47,3 +48,8 @@ def cosines(side: int = 64, contrast: float = 0.2) -> Painter:
         return np.asarray(np.clip(0.5 + waves, 0, 1), np.float32)
 
     return Painter(f"1/f cosines, {side} x {side}", side * side, images)
+
+
+def gray(pictures: U8) -> F32:
+    """Return gray pictures u8[n,h,w,1] as a simulated brain sees them: f32[n,h,w] in 0..1."""
+    return np.asarray(pictures[..., 0] / 255, np.float32)

@@ -23,7 +23,7 @@ from prosthesis_train.data.images import open_images
 from prosthesis_train.data.photographs import photographs
 from prosthesis_train.reading.evolution import F32, F64, Cma, Evolution, Genetic, Score, evolve, rate_of
 from prosthesis_train.reading.genealogy import best_picture, film
-from prosthesis_train.reading.painters import Painter, cosines, of_artefact
+from prosthesis_train.reading.painters import Painter, cosines, gray, of_artefact
 from prosthesis_train.studies.braincodes.paired import mean_figure
 
 BRAINS = ("it", "tuned600")
@@ -50,7 +50,8 @@ class Contest:
     @property
     def best_natural_hz(self) -> F64:
         """Return each unit's better natural winner."""
-        return np.maximum.reduce(list(self.natural_hz.values()))
+        best: F64 = np.max(list(self.natural_hz.values()), axis=0)
+        return best
 
 
 def painters() -> tuple[Painter, ...]:
@@ -62,7 +63,7 @@ def natural() -> dict[str, F32]:
     """Return sets of natural pictures f32[5000,32,32] in 0..1."""
     photos = photographs(SIDE, 1, train=NATURAL, test=1).train
     return {
-        name: pictures[..., 0].astype(np.float32) / 255
+        name: gray(pictures)
         for name, pictures in (("photographs", photos), ("clothes", open_images("fashion", SIDE, 1).train[:NATURAL]))
     }
 
@@ -87,8 +88,8 @@ def contest(name: str, said: Callable[[str], None], units: int = UNITS, generati
                 first.setdefault(label, (run, painter))
         best, usual = (max(hz[-1] for hz in kind.values()) for kind in (evolved, found))
         said(f"{name}, unit {number + 1} of {units}: natural {usual:.1f} Hz, evolved up to {best:.1f} Hz")
-    rates_hz = [{kind: np.array(hz) for kind, hz in part.items()} for part in (found, evolved)]
-    return Contest(name, tuple(chosen.tolist()), *rates_hz, first)
+    natural_hz, evolved_hz = ({kind: np.array(hz) for kind, hz in part.items()} for part in (found, evolved))
+    return Contest(name, tuple(chosen.tolist()), natural_hz, evolved_hz, first)
 
 
 def rates_of(brain: Population, images: F32, batch: int = 500) -> F64:

@@ -28,10 +28,13 @@ from prosthesis_train.reading.finetune import (
     small_generator,
     torch_generator,
 )
+from prosthesis_train.reading.painters import gray
 from prosthesis_train.scores.card import in_batches
 from prosthesis_train.scores.features import own_classifier
 from prosthesis_train.scores.two_afc import two_afc
 from prosthesis_train.studies.braincodes.paired import mean_figure
+
+Judges = dict[str, Callable[[Tensor], Tensor]]
 
 BRAIN, SEED = "tuned600", 0
 N, TEST, BLOCKS = 2000, 1000, 10
@@ -60,11 +63,10 @@ def trials(say: Callable[[str], None]) -> Trials:
     data, brain = open_images("fashion", 32, 1), frozen_brain(BRAIN, SEED)
     some = np.random.default_rng(SEED).permutation(len(data.train))[:N]
     pictures = np.concatenate([data.train[some], data.test[:TEST]])
-    gray = pictures[..., 0].astype(np.float32) / 255
-    rates = np.concatenate([brain.rates_hz(gray[k : k + 500]) for k in range(0, len(gray), 500)])
+    rates = np.concatenate([brain.rates_hz(gray(pictures[k : k + 500])) for k in range(0, len(pictures), 500)])
     seen = counts(rates, DURATION_S, np.random.default_rng(SEED), Noise()) / DURATION_S
     mean, deviation = seen[:N].mean(0), seen[:N].std(0)
-    say(f"fine-tuning: {len(gray)} trials of {brain.n} sites")
+    say(f"fine-tuning: {len(pictures)} trials of {brain.n} sites")
     return Trials(to_float(pictures), torch.from_numpy((seen - mean) / np.maximum(deviation, 1e-9)).float())
 
 
@@ -85,7 +87,7 @@ def measure(say: Callable[[str], None]) -> list[Figure]:
     """Return 2AFC of the linear and of every fine-tuned reader, and their differences, paired over blocks."""
     model, seen, net = load_artefact("bigbigan-fashion"), trials(say), classifier.load()[0]
     linear = start(model, seen)
-    judges = {"classifier's features": own_classifier().features, "encoder's features": model.features}
+    judges: Judges = {"classifier's features": own_classifier().features, "encoder's features": model.features}
     before, shown = f"fine-tuning, {BRAIN}, N = {N}", seen.pictures[N:]
     baseline = _shares(linear, seen, judges)
     out = [mean_figure(f"{before}: 2AFC {j}, linear reader", s, "", "blocks") for j, s in baseline.items()]
@@ -105,7 +107,7 @@ def measure(say: Callable[[str], None]) -> list[Figure]:
     return out
 
 
-def _shares(reader: Reader, seen: Trials, judges: dict[str, Callable[[Tensor], Tensor]]) -> dict[str, F64]:
+def _shares(reader: Reader, seen: Trials, judges: Judges) -> dict[str, F64]:
     made = in_batches(reader, seen.brain[N:])
     return {name: _blocks(describe(seen.pictures[N:]), describe(made)) for name, describe in judges.items()}
 

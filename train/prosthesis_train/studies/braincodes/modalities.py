@@ -18,6 +18,7 @@ from prosthesis_train.artefacts import load_artefact
 from prosthesis_train.data.images import open_images
 from prosthesis_train.reading.banded import F64, fit_banded
 from prosthesis_train.reading.modality import Hearing, Modality, Vision
+from prosthesis_train.reading.painters import gray
 from prosthesis_train.scores.two_afc import two_afc
 from prosthesis_train.studies.braincodes.paired import mean_figure
 
@@ -98,7 +99,7 @@ def _one(seed: int) -> dict[str, float]:
 
 def senses() -> tuple[Modality, ...]:
     """Return vision at a frozen cortex, and the toy of hearing."""
-    clothes = open_images("fashion", 32, 1).test[..., 0].astype(np.float32) / 255
+    clothes = gray(open_images("fashion", 32, 1).test)
     return Vision(clothes, load_artefact("bigbigan-fashion"), frozen_brain("utah96", 0).rates_hz), Hearing()
 
 

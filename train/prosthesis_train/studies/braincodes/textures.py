@@ -16,6 +16,7 @@ from prosthesis.results import Figure
 from prosthesis_train.data.photographs import WHEELS, Photograph, patches
 from prosthesis_train.methods import classifier
 from prosthesis_train.reading.evolution import F32
+from prosthesis_train.reading.painters import gray
 from prosthesis_train.reading.texture import kept, mean_rates, phase_scrambled, pixel_shuffled, synthesise
 from prosthesis_train.studies.braincodes.paired import mean_figure
 
@@ -30,18 +31,16 @@ def measure(say: Callable[[str], None]) -> list[Figure]:
     found = [p for p in WHEELS if p.path.split("/")[-1] in SURFACES]
     first, second = (np.concatenate([_patches(p, seed) for p in found]) for seed in (0, 1))
     net = classifier.load()[0]
-    made = synthesise(torch.from_numpy(first[:, None] * 2 - 1), net, say=say)[:, 0].numpy() / 2 + 0.5
+    made = synthesise(torch.from_numpy(first[:, None] * 2 - 1), net, say=say)[:, 0].numpy()
     rates = mean_rates(brain.rates_hz, first)
-    conditions = {
-        "texture by Gram matrices": made,
+    conditions: dict[str, F32] = {
+        "texture by Gram matrices": np.asarray((made + 1) / 2, np.float32),
         "pixels shuffled": pixel_shuffled(first),
         "phases scrambled": phase_scrambled(first),
         "another patch of the same photograph": second,
     }
     before = f"textures, {BRAIN}: r of mean rates with the original's"
-    found_r = {
-        name: kept(rates, mean_rates(brain.rates_hz, images.astype(np.float32))) for name, images in conditions.items()
-    }
+    found_r = {name: kept(rates, mean_rates(brain.rates_hz, images)) for name, images in conditions.items()}
     texture, *controls = found_r
     out = [mean_figure(f"{before}, {name}", r, "", "patches") for name, r in found_r.items()]
     for name in controls:
@@ -51,5 +50,4 @@ def measure(say: Callable[[str], None]) -> list[Figure]:
 
 
 def _patches(photograph: Photograph, seed: int) -> F32:
-    found: F32 = patches([photograph], EACH, SIDE, 1, seed)[..., 0].astype(np.float32) / 255
-    return found
+    return gray(patches([photograph], EACH, SIDE, 1, seed))
