@@ -6,33 +6,77 @@ from sklearn.linear_model import Ridge
 from prosthesis.errors import ProsthesisError
 from prosthesis_train.artefacts import load_artefact
 from prosthesis_train.data.images import open_images
-from prosthesis_train.reading.modality import FRAMES, SAMPLE_HZ, SOUND_S, Hearing, Vision, spectrograms
+from prosthesis_train.methods.classifier import to_float
+from prosthesis_train.reading.modality import FRAMES, SAMPLE_HZ, SOUND_S, Hearing, Vision, as_model, spectrograms
+from prosthesis_train.scores.card import RANDOM, RECONSTRUCTED, score_card
+from prosthesis_train.scores.features import averages
 from prosthesis_train.scores.two_afc import two_afc
 
 
 def vision():
     weights = np.random.default_rng(0).standard_normal((1024, 150)) / 32
-    pictures = open_images("fashion", 32, 1).train[:900, ..., 0].astype(np.float32) / 255
+    pictures = to_float(open_images("fashion", 32, 1).train[:900]).numpy()
     rates_hz = lambda images: 5 + 20 * np.maximum(images.reshape(len(images), -1) @ weights, 0)  # noqa: E731
     return Vision(pictures, load_artefact("bigbigan-fashion"), rates_hz)
 
 
-@pytest.mark.parametrize("make", [vision, lambda: Hearing(sites=150)], ids=["vision", "hearing"])
-def test_every_modality_goes_through_the_same_map_and_score(make):
-    sense = make()
+SENSES = pytest.mark.parametrize("make", [vision, lambda: Hearing(sites=150)], ids=["vision", "hearing"])
+
+
+def read(sense):
+    """Return 200 stimuli, their codes, and those that ridge decodes from one trial after 600 others."""
     stimuli = sense.stimuli(800, seed=0)
-    codes, rates = sense.codes(stimuli), sense.responses_hz(stimuli)
-    counts = np.random.default_rng(0).poisson(rates * 0.2) / 0.2
-    train, test = slice(0, 600), slice(600, None)
-    decoded = Ridge(alpha=100.0).fit(counts[train], codes[train]).predict(counts[test])
-    shown, made = sense.compared(stimuli[test]), sense.reconstruct(decoded)
+    codes = sense.codes(stimuli)
+    counts = np.random.default_rng(0).poisson(sense.responses_hz(stimuli) * 0.2) / 0.2
+    decoded = Ridge(alpha=100.0).fit(counts[:600], codes[:600]).predict(counts[600:])
+    return stimuli[600:], codes[600:], decoded, (counts, codes)
+
+
+@SENSES
+def test_every_modality_goes_through_the_same_decoder_and_score(make):
+    sense = make()
+    shown, _, decoded, _ = read(sense)
+    made = sense.reconstruct(decoded)
     assert made.shape == shown.shape
     assert two_afc(torch.from_numpy(shown), torch.from_numpy(made)).low > 0.8
-    mixed = two_afc(torch.from_numpy(shown), torch.from_numpy(np.roll(made, 100, axis=0)))
+    mixed = two_afc(torch.from_numpy(shown), torch.from_numpy(np.roll(made, 77, axis=0)))
     assert mixed.share == pytest.approx(0.5, abs=0.1)
 
 
-@pytest.mark.parametrize("make", [vision, Hearing], ids=["vision", "hearing"])
+@SENSES
+def test_every_modality_has_the_card_of_a_generator(make):
+    sense = make()
+    train, test = (torch.from_numpy(sense.stimuli(400, seed)) for seed in (0, 1))
+    card = score_card(as_model(sense), train, test, averages(), n=300)
+    assert card.row(RECONSTRUCTED).of_pairs["2AFC pixels"][0] > 0.97
+    assert abs(card.row(RANDOM).of_pairs["2AFC pixels"][0] - 0.5) < 0.08
+
+
+@SENSES
+def test_every_modality_has_the_card_of_a_reader(make):
+    cards = pytest.importorskip("prosthesis_train.scores.reader")
+    sense = make()
+    shown, codes, decoded, _ = read(sense)
+    reading = cards.Reading("ridge", shown, codes, decoded, 600)
+    respond = lambda stimuli: sense.responses_hz(np.asarray(stimuli, np.float32))  # noqa: E731
+    card = cards.reader_card(reading, as_model(sense), averages(), respond, permutations=200)
+    assert cards.table(card)
+    assert [row.verdict for row in card.rows if row.condition == "random code"] == ["no brain information"]
+
+
+@SENSES
+@pytest.mark.parametrize("kind", ["ols_gls", "ridge"])
+def test_every_modality_goes_through_the_same_maps(make, kind):
+    maps = pytest.importorskip("prosthesis_train.reading.maps")
+    sense = make()
+    shown, _, _, (counts, codes) = read(sense)
+    fitted = maps.fit_map(kind, codes[:600], counts[:600])
+    made = sense.reconstruct(np.asarray(fitted.to_machine(counts[600:]), np.float64))
+    assert two_afc(torch.from_numpy(shown), torch.from_numpy(made)).low > 0.6
+    assert np.asarray(fitted.to_brain(codes[600:])).shape == (200, sense.responses_hz(shown).shape[1])
+
+
+@SENSES
 def test_a_seed_fixes_the_stimuli_and_shapes_agree(make):
     sense, other = make(), make()
     first = sense.stimuli(12, 3)
@@ -61,8 +105,8 @@ def test_a_tone_lights_its_band_when_it_sounds():
 def test_sounds_codes_keep_most_of_their_spectrograms():
     sense = Hearing()
     sounds = sense.stimuli(300, 5)
-    shown, made = sense.compared(sounds), sense.reconstruct(sense.codes(sounds))
-    assert ((shown - made) ** 2).sum() < 0.2 * ((shown - shown.mean(0)) ** 2).sum()
+    made = sense.reconstruct(sense.codes(sounds))
+    assert ((sounds - made) ** 2).sum() < 0.2 * ((sounds - sounds.mean(0)) ** 2).sum()
     assert sense.codes(sounds).std() == pytest.approx(1, abs=0.15)
 
 

@@ -1,4 +1,4 @@
-"""What a sense must give to be read and written: stimuli, their machine codes, and the responses of sites.
+"""What a sense must give to be read and written: stimuli as pictures, their machine codes, and the responses of sites.
 
 Maps and scores take arrays and know of no sense, so a new one is one class here. Vision is the product; the auditory
 one is a toy that shows the seam holds: a few kinds of synthesised sounds, sites of made-up tuning.
@@ -18,66 +18,79 @@ from scipy.signal import stft
 
 from prosthesis.errors import ProsthesisError
 from prosthesis_train.artefacts import Artefact
+from prosthesis_train.scores.card import Model
 
+F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
-Stimuli = npt.NDArray[np.float32]
 
 
 class Modality(Protocol):
-    """One sense; the first axis of every array is the stimulus."""
+    """One sense; stimuli are f32[n,1,h,w] in -1..1, as maps and scores know them: pictures, or spectrograms."""
 
     @property
     def name(self) -> str:
         """Return what figures call it."""
 
-    def stimuli(self, n: int, seed: int) -> Stimuli:
-        """Return ``n`` stimuli f32[n,...], the same for the same seed."""
+    @property
+    def d(self) -> int:
+        """Return how many numbers a code has."""
 
-    def codes(self, stimuli: Stimuli) -> F64:
+    def stimuli(self, n: int, seed: int) -> F32:
+        """Return ``n`` stimuli, the same for the same seed."""
+
+    def codes(self, stimuli: F32) -> F64:
         """Return machine codes f64[n,d]."""
 
-    def reconstruct(self, codes: F64) -> Stimuli:
-        """Return what codes stand for, f32[n,...], in the space in which reconstructions are compared."""
+    def reconstruct(self, codes: F64) -> F32:
+        """Return the stimuli that codes stand for."""
 
-    def compared(self, stimuli: Stimuli) -> Stimuli:
-        """Return stimuli in that same space."""
-
-    def responses_hz(self, stimuli: Stimuli) -> F64:
+    def responses_hz(self, stimuli: F32) -> F64:
         """Return the sites' expected rates f64[n,sites]."""
+
+
+def as_model(sense: Modality) -> Model:
+    """Return a sense as the score cards take it."""
+
+    def generate(z: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(sense.reconstruct(z.double().numpy()))
+
+    def encode(stimuli: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(sense.codes(stimuli.numpy())).float()
+
+    return Model(sense.name, sense.d, generate, encode)
 
 
 @dataclass(frozen=True, slots=True)
 class Vision:
-    """Pictures f32[n,h,w] in 0..1; codes of a shipped generator; ``rates_hz`` of any visual cortex."""
+    """``pictures`` f32[m,1,h,w] in -1..1, codes of a shipped generator, ``rates_hz`` of images f32[n,h,w] in 0..1."""
 
-    pictures: Stimuli
+    pictures: F32
     model: Artefact
-    rates_hz: Callable[[Stimuli], F64]
+    rates_hz: Callable[[F32], F64]
     name: str = "vision"
 
-    def stimuli(self, n: int, seed: int) -> Stimuli:
+    @property
+    def d(self) -> int:
+        """Return the generator's number."""
+        return self.model.dim_z
+
+    def stimuli(self, n: int, seed: int) -> F32:
         """Return ``n`` of the pictures, none twice; raise ``ProsthesisError`` when there are fewer."""
         if n > len(self.pictures):
             raise ProsthesisError(f"{n} pictures are wanted and there are {len(self.pictures)}; ask for fewer")
         return self.pictures[np.random.default_rng(seed).permutation(len(self.pictures))[:n]]
 
-    def codes(self, stimuli: Stimuli) -> F64:
+    def codes(self, stimuli: F32) -> F64:
         """Return the encoder's mean codes."""
-        pictures = torch.from_numpy(stimuli[:, None] * 2 - 1)
-        return np.asarray(self.model.encode(pictures)[0].numpy(), np.float64)
+        return np.asarray(self.model.encode(torch.from_numpy(stimuli))[0].numpy(), np.float64)
 
-    def reconstruct(self, codes: F64) -> Stimuli:
-        """Return the generator's pictures in 0..1."""
-        made = self.model.generate(torch.from_numpy(codes.astype(np.float32)))
-        return np.asarray((made[:, 0].numpy() + 1) / 2, np.float32)
+    def reconstruct(self, codes: F64) -> F32:
+        """Return the generator's pictures."""
+        return np.asarray(self.model.generate(torch.from_numpy(codes.astype(np.float32))).numpy(), np.float32)
 
-    def compared(self, stimuli: Stimuli) -> Stimuli:
-        """Return the pictures as they are."""
-        return stimuli
-
-    def responses_hz(self, stimuli: Stimuli) -> F64:
+    def responses_hz(self, stimuli: F32) -> F64:
         """Return the cortex's rates."""
-        return self.rates_hz(stimuli)
+        return self.rates_hz(np.asarray((stimuli[:, 0] + 1) / 2, np.float32))
 
 
 SAMPLE_HZ, SOUND_S = 8000, 0.25
@@ -87,7 +100,7 @@ LOW_HZ, HIGH_HZ = 125.0, 3500.0
 
 @dataclass(frozen=True)
 class Hearing:
-    """Sounds f32[n,samples] of 0.25 s; codes: main components of log spectrograms; sites: spectro-temporal ripples.
+    """Log spectrograms of sounds of 0.25 s; codes: their main components; sites: spectro-temporal ripples.
 
     Sites answer as rectified Gabor patches of the spectrogram, the usual first model of auditory cortex (Theunissen et
     al. 2000; Chi et al. 2005). Their numbers are ours, drawn by ``seed``.
@@ -98,33 +111,31 @@ class Hearing:
     seed: int = 0
     name: str = "hearing (toy)"
 
-    def stimuli(self, n: int, seed: int) -> Stimuli:
+    def stimuli(self, n: int, seed: int) -> F32:
         """Return tones, harmonic stacks, sweeps and bursts of noise, a quarter of each, in random order."""
         random = np.random.default_rng((seed, 1))
-        return np.stack([_sound(int(kind), random) for kind in random.permutation(np.arange(n) % 4)])
+        sounds = [_sound(int(kind), random) for kind in random.permutation(np.arange(n) % 4)]
+        return np.asarray(spectrograms(np.stack(sounds))[:, None] * 2 - 1, np.float32)
 
-    def codes(self, stimuli: Stimuli) -> F64:
+    def codes(self, stimuli: F32) -> F64:
         """Return scores on the main components, scaled to variance 1 over the sample they were found in."""
         mean, axes, scale = self._components
-        return np.asarray((spectrograms(stimuli).reshape(len(stimuli), -1) - mean) @ axes.T / scale, np.float64)
+        return np.asarray((stimuli.reshape(len(stimuli), -1) - mean) @ axes.T / scale, np.float64)
 
-    def reconstruct(self, codes: F64) -> Stimuli:
-        """Return log spectrograms f32[n,bands,frames]."""
+    def reconstruct(self, codes: F64) -> F32:
+        """Return spectrograms."""
         mean, axes, scale = self._components
-        return np.asarray(((codes * scale) @ axes + mean).reshape(-1, BANDS, FRAMES), np.float32)
+        flat = np.clip((codes * scale) @ axes + mean, -1, 1)
+        return np.asarray(flat.reshape(-1, 1, BANDS, FRAMES), np.float32)
 
-    def compared(self, stimuli: Stimuli) -> Stimuli:
-        """Return log spectrograms f32[n,bands,frames]."""
-        return spectrograms(stimuli).astype(np.float32)
-
-    def responses_hz(self, stimuli: Stimuli) -> F64:
+    def responses_hz(self, stimuli: F32) -> F64:
         """Return rates in Hz, 5 without a sound's drive."""
-        drive = spectrograms(stimuli).reshape(len(stimuli), -1) @ self._fields.T
+        drive = (stimuli.reshape(len(stimuli), -1) + 1) / 2 @ self._fields.T
         return np.asarray(5.0 + 20.0 * np.maximum(drive, 0.0), np.float64)
 
     @cached_property
     def _components(self) -> tuple[F64, F64, F64]:
-        sample = spectrograms(self.stimuli(1000, self.seed + 1000)).reshape(1000, -1)
+        sample = self.stimuli(1000, self.seed + 1000).reshape(1000, -1).astype(np.float64)
         mean = sample.mean(0)
         _, values, axes = np.linalg.svd(sample - mean, full_matrices=False)
         return mean, axes[: self.d], values[: self.d] / np.sqrt(len(sample))
@@ -143,8 +154,8 @@ class Hearing:
         return np.asarray(flat / np.linalg.norm(flat, axis=1, keepdims=True), np.float64)
 
 
-def spectrograms(sounds: Stimuli) -> F64:
-    """Return f64[n,bands,frames]: log power above a floor of -60 dB of a full-scale tone, 0..about 1."""
+def spectrograms(sounds: F32) -> F64:
+    """Return f64[n,bands,frames]: log power above a floor 60 dB under 1, in 0..1."""
     step = int(SAMPLE_HZ * SOUND_S) // FRAMES
     hz, _, found = stft(sounds, SAMPLE_HZ, nperseg=256, noverlap=256 - step, boundary="zeros")
     edges = np.geomspace(LOW_HZ, HIGH_HZ, BANDS + 1)
@@ -154,10 +165,10 @@ def spectrograms(sounds: Stimuli) -> F64:
     weights = np.maximum(1 - octaves / 0.4, 0)
     weights /= np.maximum(weights.sum(1, keepdims=True), 1e-12)
     power = np.einsum("bf,nft->nbt", weights, np.abs(found[..., :FRAMES]) ** 2)
-    return np.asarray(np.log10(1 + power / 1e-6) / 6, np.float64)
+    return np.asarray(np.minimum(np.log10(1 + power / 1e-6) / 6, 1), np.float64)
 
 
-def _sound(kind: int, random: np.random.Generator) -> Stimuli:
+def _sound(kind: int, random: np.random.Generator) -> F32:
     t = np.arange(int(SAMPLE_HZ * SOUND_S)) / SAMPLE_HZ
     start = np.exp(random.uniform(np.log(200), np.log(1500)))
     if kind == 3:

@@ -16,9 +16,9 @@ from prosthesis_sim.brain import frozen_brain
 from prosthesis.results import Figure
 from prosthesis_train.artefacts import load_artefact
 from prosthesis_train.data.images import open_images
+from prosthesis_train.methods.classifier import to_float
 from prosthesis_train.reading.banded import F64, fit_banded
 from prosthesis_train.reading.modality import Hearing, Modality, Vision
-from prosthesis_train.reading.painters import gray
 from prosthesis_train.scores.two_afc import two_afc
 from prosthesis_train.studies.braincodes.paired import mean_figure
 
@@ -99,7 +99,7 @@ def _one(seed: int) -> dict[str, float]:
 
 def senses() -> tuple[Modality, ...]:
     """Return vision at a frozen cortex, and the toy of hearing."""
-    clothes = gray(open_images("fashion", 32, 1).test)
+    clothes = to_float(open_images("fashion", 32, 1).test).numpy()
     return Vision(clothes, load_artefact("bigbigan-fashion"), frozen_brain("utah96", 0).rates_hz), Hearing()
 
 
@@ -110,7 +110,7 @@ def _through_the_same_map(
     codes, rates = sense.codes(stimuli), sense.responses_hz(stimuli)
     seen = np.random.default_rng(0).poisson(rates * DURATION_S) / DURATION_S
     decoded = fit_banded([seen[:train]], codes[:train]).predict([seen[train:]])
-    shown = torch.from_numpy(sense.compared(stimuli[train:]))
+    shown = torch.from_numpy(stimuli[train:])
     say(f"{sense.name}: read through the same map")
     choice = two_afc(shown, torch.from_numpy(sense.reconstruct(decoded)))
     name = f"modality {sense.name}: 2AFC in its own space"
