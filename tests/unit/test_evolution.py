@@ -130,6 +130,8 @@ def test_cosines_have_a_spectrum_of_1_over_f_about_gray():
     assert images.dtype == np.float32
     assert images.std(axis=(1, 2)).mean() == pytest.approx(0.2, rel=0.1)
     assert painter.images(np.zeros((1, 4096))) == pytest.approx(0.5)
+    small = cosines(64, shown=32).images(np.random.default_rng(0).standard_normal((64, painter.dim)))
+    assert small == pytest.approx(images.reshape(64, 32, 2, 32, 2).mean((2, 4)), abs=1e-6)
     power = (np.abs(np.fft.fft2(images - images.mean(axis=(1, 2), keepdims=True))) ** 2).mean(0)
     low, high = power[0, 4] + power[4, 0], power[0, 16] + power[16, 0]
     assert low / high == pytest.approx(16, rel=0.6)  # amplitude over 4, power over 16

@@ -47,7 +47,7 @@ def test_evolution_beats_the_natural_best_of_linear_units_and_draws_each(monkeyp
     assert (small.best_natural_hz >= small.natural_hz["clothes"]).all()
     evolution._done()["tiny"] = small
     figures = evolution.measure(lambda text: None)
-    way = "GA, 1/f cosines, 64 x 64"
+    way = "GA, 4096 cosines"
     gain = small.evolved_hz[way] - small.best_natural_hz
     assert found(figures, f"{way}, gain on the best natural image").value == pytest.approx(gain.mean())
     assert set(evolution.draw(tmp_path)) < {path.name for path in tmp_path.iterdir()}

@@ -33,11 +33,12 @@ def of_artefact(model: Artefact) -> Painter:
     return Painter(model.name, model.dim_z, images)
 
 
-def cosines(side: int = 64, contrast: float = 0.2) -> Painter:
+def cosines(side: int = 64, shown: int = 64, contrast: float = 0.2) -> Painter:
     """Return ``side``^2 cosines (DCT-II) about gray with amplitudes of 1/f, as natural images have (Field 1987).
 
-    Nothing is learned: a stand-in for generators of 4,096 dimensions, of which none is at hand. ``contrast``: standard
-    deviation of a random code's image before it is cut to 0..1; the choice is ours.
+    Nothing is learned: a stand-in for generators of 4,096 dimensions, of which none is at hand. Images are averaged
+    down to ``shown`` pixels, a divisor of ``side``, so the finest cosines may hardly show. ``contrast``: standard
+    deviation of a random code's image before both that and the cut to 0..1; the choice is ours.
     """
     f = np.hypot(*np.meshgrid(np.arange(side), np.arange(side)))
     amplitude = np.where(f > 0, 1 / np.maximum(f, 1), 0)
@@ -45,9 +46,10 @@ def cosines(side: int = 64, contrast: float = 0.2) -> Painter:
 
     def images(codes: F64) -> F32:
         waves = idctn(codes.reshape(-1, side, side) * amplitude, axes=(1, 2), norm="ortho")
-        return np.asarray(np.clip(0.5 + waves, 0, 1), np.float32)
+        full = np.clip(0.5 + waves, 0, 1).reshape(-1, shown, side // shown, shown, side // shown)
+        return np.asarray(full.mean((2, 4)), np.float32)
 
-    return Painter(f"1/f cosines, {side} x {side}", side * side, images)
+    return Painter(f"{side * side} cosines", side * side, images)
 
 
 def gray(pictures: U8) -> F32:

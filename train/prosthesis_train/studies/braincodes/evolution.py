@@ -56,7 +56,7 @@ class Contest:
 
 def painters() -> tuple[Painter, ...]:
     """Return the generators: trained of 80 dimensions, and of 4,096 a linear basis, for no trained one is at hand."""
-    return of_artefact(load_artefact("bigbigan-fashion")), cosines(64)
+    return of_artefact(load_artefact("bigbigan-fashion")), cosines(64, SIDE)
 
 
 def natural() -> dict[str, F32]:
