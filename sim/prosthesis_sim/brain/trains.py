@@ -46,7 +46,7 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Spikes:
-    """Spikes in no order: ``t_s`` f64[k] after onset, their ``trial`` and ``site`` i64[k], of ``trials`` by ``sites``."""
+    """Spikes in no order: ``t_s`` f64[k] after onset, their ``trial`` and ``site`` i64[k]."""
 
     t_s: F64
     trial: I64

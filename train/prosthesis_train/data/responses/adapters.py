@@ -15,8 +15,8 @@ from prosthesis_train.data.responses.files import numbers_from_0, read_hdf5, rea
 from prosthesis_train.data.responses.recordings import Recordings
 
 GOD = (
-    "Generic Object Decoding (Horikawa & Kamitani 2017): github.com/KamitaniLab/GenericObjectDecoding; fMRI on figshare, "
-    "images by request, under their own terms. Save as .npz: responses [trials, voxels], image [trials] from 0."
+    "Generic Object Decoding (Horikawa & Kamitani 2017): github.com/KamitaniLab/GenericObjectDecoding; fMRI on "
+    "figshare, images by request, under their own terms. Save as .npz: responses [trials, voxels], image [trials] from 0."
 )
 NSD = (
     "Natural Scenes Dataset (Allen et al. 2022): naturalscenesdataset.org, after agreeing to its terms. Save betas as "
@@ -27,12 +27,12 @@ VIM1 = (
     "(MATLAB 7.3) holds dataTrnS1 [voxels, 1750] and dataValS1 [voxels, 120]."
 )
 DIGITS69 = (
-    "69 digits (van Gerven et al. 2010): ask Donders for it, under its data use agreement; it may not be passed on. The "
-    "copies in use hold X [100, 784], pixels 0..255 or 0..1, and Y [100, 3092], voxels of V1 to V3."
+    "69 digits (van Gerven et al. 2010): ask Donders for it, under its data use agreement; it may not be passed on. "
+    "The copies in use hold X [100, 784], pixels 0..255 or 0..1, and Y [100, 3092], voxels of V1 to V3."
 )
 NWB = (
-    "NWB or BIDS: export with pynwb or your GLM, under the set's own terms. Save as .npz: responses [trials, units] (spike "
-    "counts or betas), image [trials] from 0, and stimuli [images, h, w] in 0..1 if you have them."
+    "NWB or BIDS: export with pynwb or your GLM, under the set's own terms. Save as .npz: responses [trials, units] "
+    "(spike counts or betas), image [trials] from 0, and stimuli [images, h, w] in 0..1 if you have them."
 )
 
 
@@ -74,7 +74,8 @@ def digits69(path: Path) -> Recordings:
     pixels, answers = take(content, "X", 2, path, DIGITS69), take(content, "Y", 2, path, DIGITS69)
     if pixels.shape != (100, 784) or len(answers) != 100:
         raise ProsthesisError(
-            f"{path}: 'X' is {list(pixels.shape)} and 'Y' {list(answers.shape)}, not [100, 784] and [100, voxels]. {DIGITS69}"
+            f"{path}: 'X' is {list(pixels.shape)} and 'Y' {list(answers.shape)}, "
+            f"not [100, 784] and [100, voxels]. {DIGITS69}"
         )
     scale = 255.0 if pixels.max() > 1 else 1.0
     stimuli = (pixels.reshape(100, 28, 28).transpose(0, 2, 1) / scale).astype(np.float32)

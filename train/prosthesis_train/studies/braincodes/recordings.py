@@ -15,7 +15,7 @@ from prosthesis_train.data.responses import Recordings, clean, miyawaki
 from prosthesis_train.data.responses.miyawaki import HOW, VARIABLE
 
 F64 = npt.NDArray[np.float64]
-RIDGE = 1.0  # over the mean eigenvalue of the trials' Gram matrix; fixed in advance
+RIDGES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # over the mean eigenvalue of the trials' Gram matrix; chosen within training
 PERMUTATIONS = 500
 SEED = 0
 WILSON_Z = 1.959964
@@ -80,14 +80,21 @@ def wilson(right: int, trials: int) -> tuple[float, float]:
 
 
 def _ridge(known: F64, wanted: F64, asked: F64) -> F64:
-    """Return the ridge prediction for ``asked``, standardised by the training trials, in its dual form."""
+    """Return the ridge prediction for ``asked``, standardised by the training trials, in its dual form.
+
+    The penalty is that with the least error when each training trial in turn is left out.
+    """
     mean, sd = known.mean(axis=0), known.std(axis=0)
     sd = np.where(sd > 0, sd, 1.0)
     known, asked = (known - mean) / sd, (asked - mean) / sd
-    gram = known @ known.T
-    weights = np.linalg.solve(
-        gram + RIDGE * np.trace(gram) / len(gram) * np.eye(len(gram)), wanted - wanted.mean(axis=0)
-    )
+    gram, centred = known @ known.T, wanted - wanted.mean(axis=0)
+    best, weights = np.inf, centred
+    for ridge in RIDGES:
+        inverse = np.linalg.inv(gram + ridge * np.trace(gram) / len(gram) * np.eye(len(gram)))
+        tried = inverse @ centred
+        left_out = float(((tried / np.diag(inverse)[:, None]) ** 2).sum())
+        if left_out < best:
+            best, weights = left_out, tried
     return np.asarray(wanted.mean(axis=0) + asked @ known.T @ weights)
 
 
