@@ -164,8 +164,9 @@ def test_electrodes_record_at_their_patients_phosphenes_and_none_outside_the_map
 
 def test_light_near_a_site_drives_it_more_than_light_far_away():
     b = brain("tuned600")
+    leaves = dead_leaves(1, 32, np.random.default_rng(4))[0, :16]
     image = np.full((2, 32, 32), 0.5, np.float32)
-    image[0, :16], image[1, 16:] = (dead_leaves(1, 32, np.random.default_rng(4))[0][s] for s in (slice(16), slice(16)))
+    image[0, :16] = image[1, 16:] = leaves - leaves.mean() + 0.5
     top, bottom = b.drive(image)
     assert top[b.y > 0.75].mean() > 3 * bottom[b.y > 0.75].mean(), "row 0 is the top of the field"
     assert bottom[b.y < 0.25].mean() > 3 * top[b.y < 0.25].mean()

@@ -80,7 +80,7 @@ def spike_trains(
     )
     evoked = (course or Course()).draw(len(site), duration_s, random)
     times = np.where(own, random.random(len(site)) * duration_s, evoked)
-    return Spikes(times, trial, site, *number.shape, duration_s)
+    return Spikes(times, trial, site, number.shape[0], number.shape[1], duration_s)
 
 
 def psth(spikes: Spikes, bin_s: float) -> F64:

@@ -16,7 +16,8 @@ from prosthesis_train.data.responses.recordings import Recordings
 
 GOD = (
     "Generic Object Decoding (Horikawa & Kamitani 2017): github.com/KamitaniLab/GenericObjectDecoding; fMRI on "
-    "figshare, images by request, under their own terms. Save as .npz: responses [trials, voxels], image [trials] from 0."
+    "figshare, images by request, under their own terms. Save as .npz: "
+    "responses [trials, voxels], image [trials] from 0."
 )
 NSD = (
     "Natural Scenes Dataset (Allen et al. 2022): naturalscenesdataset.org, after agreeing to its terms. Save betas as "

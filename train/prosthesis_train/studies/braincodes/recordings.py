@@ -31,7 +31,7 @@ def measure(say: Callable[[str], None]) -> list[Figure]:
     right, null = identified(seen, None), permuted(seen, PERMUTATIONS, SEED)
     say(f"recordings: identified {right.mean():.3f}, null {null.mean():.3f}")
     low, high = wilson(int(right.sum()), len(right))
-    ends = [float(e) for e in np.percentile(null, [2.5, 97.5])]
+    bottom, top = (float(e) for e in np.percentile(null, [2.5, 97.5]))
     least = float((1 + (null >= right.mean()).sum()) / (1 + len(null)))
     how = f"{PERMUTATIONS} permutations of figures within each repeat"
     trials = f"Wilson 95 % over {len(right)} trials"
@@ -39,7 +39,7 @@ def measure(say: Callable[[str], None]) -> list[Figure]:
         Figure(
             "Miyawaki V1, 10-way identification, leave one repeat out", float(right.mean()), "share", low, high, trials
         ),
-        Figure("the same, figures permuted", float(null.mean()), "share", *ends, f"95 % of {how}", SEED),
+        Figure("the same, figures permuted", float(null.mean()), "share", bottom, top, f"95 % of {how}", SEED),
         Figure("chance of the identification under the null", least, "p", None, None, how, SEED),
     ]
 
