@@ -48,9 +48,9 @@ def test_below_the_rheobase_no_site_says_anything():
 
 def test_alone_a_site_answers_with_the_worlds_activity():
     response, _ = site_response()
-    rates = response.step(only(45, 100.0))
+    rates = response.step(only(45, 50.0))
     own = response.world.activity()[45]
-    assert 0 < own
+    assert 0 < own < 1
     assert rates[45] == pytest.approx(4 + own * (response.most_hz[45] - 4))
 
 
@@ -83,7 +83,7 @@ def test_dead_sites_stay_spontaneous_whatever_is_done_to_them_and_around_them():
 
 def test_activity_fades_with_the_tissues_time_constant_when_stimulation_stops():
     response, _ = site_response()
-    lit = evoked_hz(response, only(45, 100.0))[45]
+    lit = evoked_hz(response, only(45, 50.0))[45]
     later = evoked_hz(response, delivered(0, 0.05))[45]
     assert later == pytest.approx(lit * np.exp(-0.05 / response.world.law.tau_act_s), rel=1e-4)
 
@@ -95,7 +95,7 @@ def test_a_habituating_patient_answers_less_each_time_and_another_does_not():
         for _ in range(20):
             response.step(delivered(0, 3.8))
             last = evoked_hz(response, only(45, 60.0))[45]
-        assert (last < 0.97 * first) is falls
+        assert bool(last < 0.97 * first) is falls
 
 
 def test_a_brain_of_another_array_or_of_the_retina_is_refused():
