@@ -39,7 +39,7 @@ RATES = {
     "tuned600": 13.05659,
     "utah96": 22.39996,
     "nhp1024": 15.9926,
-    "it": 7.65487,
+    "it": 6.70632,
 }  # means in Hz, to notice code that changes
 
 
