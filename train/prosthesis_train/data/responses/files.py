@@ -1,4 +1,4 @@
-"""Reading what others wrote: every file is checked for being there, its keys, kinds and shapes, with words that help."""
+"""Reading what others wrote: each file is checked for being there, its keys and shapes, with words that help."""
 
 from __future__ import annotations
 

@@ -103,7 +103,9 @@ def permuted_within(labels: I64, blocks: I64, rng: np.random.Generator) -> I64:
 def split_half(recordings: Recordings) -> F64:
     """Return each unit's correlation over pictures between the means of odd and of even showings, f64[units]."""
     if recordings.repeats.min() < 2:
-        raise ProsthesisError(f"{recordings.name}: split-half reliability needs every picture twice: clean(r, repeats=2)")
+        raise ProsthesisError(
+            f"{recordings.name}: split-half reliability needs every picture twice: clean(r, repeats=2)"
+        )
     halves = []
     for odd in (0, 1):
         of_it = recordings.repeat % 2 == odd

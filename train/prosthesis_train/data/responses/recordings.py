@@ -54,7 +54,9 @@ class Recordings:
         if trials == 0 or not np.array_equal(np.unique(self.image), np.arange(pictures)):
             _wrong(self.name, "every trial names a picture of the stimuli, and every picture has a trial")
         if len({picture.tobytes() for picture in self.stimuli}) < pictures:
-            _wrong(self.name, "two stimuli are equal in every pixel; as one picture they would share a split: assemble()")
+            _wrong(
+                self.name, "two stimuli are equal in every pixel; as one picture they would share a split: assemble()"
+            )
 
     @property
     def repeats(self) -> I64:
@@ -110,9 +112,7 @@ def assemble(
     held = np.zeros(len(stimuli), bool)
     np.logical_or.at(held, same, held_out)
     shown, image = np.unique(same[image], return_inverse=True)
-    return Recordings(
-        name, responses, stimuli[shown], image.ravel().astype(np.int64), held[shown], unit, source, terms
-    )
+    return Recordings(name, responses, stimuli[shown], image.ravel().astype(np.int64), held[shown], unit, source, terms)
 
 
 def _by_images(recordings: Recordings, folds: int, seed: int) -> list[Split]:
