@@ -48,7 +48,7 @@ def sha256_of(path: Path) -> str:
 
 
 def read_mat(source: Source, path: Path, keys: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
-    """Return variables of a MATLAB file of any version, each with its axes in MATLAB's order.
+    """Return variables of a MATLAB file of any version, in the order of ``keys``, each with its axes in MATLAB's order.
 
     Version 7.3 is HDF5 and needs h5py, version 7 and below scipy.
     """
@@ -64,7 +64,7 @@ def read_mat(source: Source, path: Path, keys: Sequence[str]) -> dict[str, npt.N
     missing = [k for k in keys if k not in found]
     if missing:
         raise source.wrong(path, f"no variable {', '.join(missing)}; expected {', '.join(keys)}")
-    return found
+    return {k: found[k] for k in keys}
 
 
 @contextmanager

@@ -73,7 +73,11 @@ def _from_hdf5(path: Path) -> tuple[F64, list[str], F64]:
 
 
 def _from_mat(path: Path) -> tuple[F64, list[str], F64]:
-    mat: dict[str, Any] = imported("scipy.io", "train", "a MATLAB file").loadmat(path, simplify_cells=True)
+    io = imported("scipy.io", "train", "a MATLAB file")
+    try:
+        mat: dict[str, Any] = io.loadmat(path, simplify_cells=True)
+    except (ValueError, NotImplementedError) as reason:
+        raise SOURCE.wrong(path, f"not a MATLAB file of version 7 or below ({reason})") from reason
     for data, meta in (("dataset", "metadata"), ("dataSet", "metaData")):
         if data in mat and meta in mat and {"key", "value"} <= set(mat[meta]):
             keys = [str(k).strip() for k in np.ravel(mat[meta]["key"])]

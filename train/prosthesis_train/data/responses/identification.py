@@ -82,7 +82,7 @@ def identify(predicted: F64, pictures: F64, candidates: Bools | None = None) -> 
     r = _unit(predicted) @ _unit(pictures).T
     if candidates is not None:
         r = np.where(candidates, r, -np.inf)
-    return r.argmax(1).astype(np.int64)
+    return np.asarray(r.argmax(1), np.int64)
 
 
 def share_right(folds: Sequence[Fold], labels: I64, pictures: F64, candidates: Bools | None = None) -> float:
@@ -93,7 +93,7 @@ def share_right(folds: Sequence[Fold], labels: I64, pictures: F64, candidates: B
 
 def permuted_within(labels: I64, blocks: I64, rng: np.random.Generator) -> I64:
     """Return the labels, permuted inside each block i64[trials] of trials and never across."""
-    out = labels.copy()
+    out = np.array(labels, np.int64)
     for block in np.unique(blocks):
         of_it = np.flatnonzero(blocks == block)
         out[of_it] = labels[rng.permutation(of_it)]
