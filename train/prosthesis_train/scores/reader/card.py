@@ -99,7 +99,9 @@ def reader_card(
     the reader's own row has controllability, from ``reading.responses_again``.
     """
     if model.dim_z != reading.d:
-        raise ProsthesisError(f"decoded_codes: {reading.d} numbers a code; {model.name} has {model.dim_z}; name another")
+        raise ProsthesisError(
+            f"decoded_codes: {reading.d} numbers a code; {model.name} has {model.dim_z}; name another"
+        )
     judge = _Judge(reading, network, seed)
     rows = []
     for condition in conditions(reading, model, respond, seed):
@@ -212,7 +214,7 @@ def verdict(role: str, words: list[str]) -> str:
 
 
 def _refits(reading: Reading, model: Model, respond: Respond | None, condition: Condition) -> list[Condition]:
-    """Return the reader's answers after each refit to permuted pairs; pictures only where the generator made its own."""
+    """Return the reader's answers after each refit to permuted pairs, drawn by the generator."""
     if condition.role != "reader" or reading.null_codes is None:
         return []
     out = []

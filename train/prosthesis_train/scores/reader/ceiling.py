@@ -38,7 +38,8 @@ def reliability(repeats: Array) -> Array:
     own = centred.var(1).mean(0)
     shared = (r * of_mean - own) / (r - 1)
     alive = of_mean > 1e-12 * (1 + np.square(repeats).mean((0, 1)))
-    return np.clip(np.divide(shared, of_mean, out=np.zeros_like(of_mean), where=alive), 0, 1)
+    share: Array = np.divide(shared, of_mean, out=np.zeros_like(of_mean), where=alive)
+    return share.clip(0, 1)
 
 
 def scored_sites(repeats: Array) -> Sites:

@@ -36,4 +36,3 @@ class CodeProbe:
 
     def _ready(self, codes: Array) -> torch.Tensor:
         return torch.from_numpy((codes - self.mean) / self.sd).float()
-

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def load_reading(path: Path, encode: Callable[[Array], Array] | None = None) -> 
             if encode is None:
                 raise ProsthesisError("true_codes: missing, and the model has no encoder to make them")
             found["true_codes"] = encode(found["shown"])
-        return Reading(name=name, training_trials=int(trials), **found)  # type: ignore[arg-type]
+        return Reading(name=name, training_trials=int(trials), **found)
     except ProsthesisError as error:
         raise ProsthesisError(f"{path}: {error}") from error
 
@@ -44,7 +45,8 @@ def load_reading(path: Path, encode: Callable[[Array], Array] | None = None) -> 
 def save_reading(path: Path, reading: Reading) -> None:
     """Write a reading; what it does not have is left out."""
     held = {name: getattr(reading, name) for name in KEYS}
-    np.savez_compressed(path, **{name: np.asarray(value) for name, value in held.items() if value is not None})
+    arrays: dict[str, Any] = {name: np.asarray(value) for name, value in held.items() if value is not None}
+    np.savez_compressed(path, **arrays)
 
 
 def _arrays(path: Path) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""The permutation null, as measured: how high do the scores get when nothing belongs together?"""
+"""The permutation null, as measured: how high the scores get when nothing belongs together."""
 
 from __future__ import annotations
 

@@ -76,7 +76,8 @@ def latent_error(true: Array, decoded: Array, weights: Array) -> Paired:
 
     def of(errors: Array, sums: Array, squares: Array) -> Array:
         variance = squares - np.square(sums).sum(-1)
-        return np.divide(errors, variance, out=np.full_like(errors, np.nan), where=variance > 1e-12)
+        out: Array = np.divide(errors, variance, out=np.full_like(errors, np.nan), where=variance > 1e-12)
+        return out
 
     n, errors = len(true), np.square(true - decoded).sum(1)
     variance = square.mean() - np.square(true.mean(0)).sum()
@@ -136,7 +137,8 @@ def _ranked_rdm(features: Array) -> Array:
     upper = np.triu_indices(len(distance), 1)
     out = np.zeros_like(distance)
     out[upper] = rankdata(distance[upper])
-    return out + out.T
+    ranks: Array = out + out.T
+    return ranks
 
 
 def _pearson(a: Array, b: Array) -> float:

@@ -1,4 +1,4 @@
-"""Scores that need a brain's responses: does the reconstruction drive the sites as the picture did?"""
+"""Scores that need a brain's responses: whether a reconstruction drives the sites as the picture did."""
 
 from __future__ import annotations
 
@@ -53,14 +53,16 @@ def _resampled_r(x: Array, y: Array, weights: Array) -> Array:
     mx, my = weights @ x, weights @ y
     spread = (weights @ np.square(x) - mx**2) * (weights @ np.square(y) - my**2)
     covariance = weights @ (x * y) - mx * my
-    return np.divide(covariance, np.sqrt(np.maximum(spread, 0)), out=np.zeros_like(mx), where=spread > 1e-12)
+    out: Array = np.divide(covariance, np.sqrt(np.maximum(spread, 0)), out=np.zeros_like(mx), where=spread > 1e-12)
+    return out
 
 
 def _standard(rows: Array) -> Array:
     """Return columns of mean 0 and variance 1, or all 0 where a column is constant."""
     centred, sd = rows - rows.mean(0), rows.std(0)
     alive = sd > 1e-6 * (1e-6 + np.abs(rows).mean(0))
-    return np.divide(centred, sd, out=np.zeros_like(centred), where=alive)
+    out: Array = np.divide(centred, sd, out=np.zeros_like(centred), where=alive)
+    return out
 
 
 def predictivity(sites: Sites, features: Array, weights: Array, seed: int) -> tuple[float, float, float]:

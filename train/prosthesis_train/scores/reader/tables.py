@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 
 from prosthesis_train.scores.reader.card import ReaderCard, Row, Score
@@ -12,7 +13,7 @@ BETTER_LOW = ("latent error",)
 
 
 def table(card: ReaderCard) -> str:
-    """Return the verdicts, then one table of scores with 95 % intervals and one of the nulls; conditions are columns."""
+    """Return verdicts, a table of scores with 95 % intervals and one of nulls; conditions are columns."""
     heads = [row.condition for row in card.rows]
     lines = [
         f"# {card.reader}",
@@ -21,7 +22,7 @@ def table(card: ReaderCard) -> str:
         f"N/k = {card.data_scale:.3g}; seed {card.seed}.",
         f"{card.distance} by {card.network}; it and the inception score are blind to which picture belongs to which.",
         f"Null: {card.null}. A score is bold where p <= {LEVEL}, corrected for all scores of its condition.",
-        *([f"Sites: {card.sites}, {card.dead_sites} dead and {card.unreliable_sites} unreliable left out."] * bool(card.sites)),
+        *_sites(card),
         *(f"Note: {note}." for note in card.notes),
         "",
         *_grid(["condition", "verdict"], [[row.condition, row.verdict] for row in card.rows]),
@@ -45,8 +46,15 @@ def card_json(card: ReaderCard) -> str:
     return json.dumps(content, indent=2, allow_nan=False)
 
 
-def _lines(card: ReaderCard, cell: object) -> list[list[str]]:
-    assert callable(cell)
+def _sites(card: ReaderCard) -> list[str]:
+    if not card.sites:
+        return []
+    return [
+        f"Sites: {card.sites}, of which {card.dead_sites} dead and {card.unreliable_sites} unreliable are left out."
+    ]
+
+
+def _lines(card: ReaderCard, cell: Callable[[Row, str], str]) -> list[list[str]]:
     names = list(dict.fromkeys(name for row in card.rows for name in row.scores))
     return [[_named(name), *(cell(row, name) for row in card.rows)] for name in names]
 
