@@ -208,7 +208,7 @@ def verdict(role: str, words: list[str]) -> str:
     if not words:
         return NO_INFORMATION
     if role == "control":
-        return "a control exceeds its null: one in twenty does; if again with another seed, look for a fault"
+        return "a control exceeds its null: one in a hundred does; if again with another seed, look for a fault"
     kinds = (pairs.DECODING, pairs.IDENTIFICATION, pairs.RECONSTRUCTION)
     return "brain information: " + ", ".join(kind for kind in kinds if kind in words) + " above the null"
 

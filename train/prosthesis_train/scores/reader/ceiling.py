@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from prosthesis.errors import ProsthesisError
 from prosthesis_train.scores.reader.reading import Array
 
 LEAST_RELIABILITY = 0.05  # below it a site's ceiling is within noise of 0, and dividing by it means nothing
@@ -43,12 +44,18 @@ def reliability(repeats: Array) -> Array:
 
 
 def scored_sites(repeats: Array) -> Sites:
-    """Return what can be scored of measured responses f[repeats,n,sites]."""
+    """Return what can be scored of measured responses f[repeats,n,sites].
+
+    Raises ``ProsthesisError`` when no site is left.
+    """
     repeats = np.asarray(repeats, np.float64)
     mean = repeats.mean(0)
     alive = mean.var(0) > 1e-12 * (1 + np.square(mean).mean(0))
-    if len(repeats) < 2:
-        return Sites(mean[:, alive], None, alive, int((~alive).sum()), 0)
-    shared = reliability(repeats)
-    kept = alive & (shared >= LEAST_RELIABILITY)
-    return Sites(mean[:, kept], np.sqrt(shared[kept]), kept, int((~alive).sum()), int((alive & ~kept).sum()))
+    shared = reliability(repeats) if len(repeats) > 1 else None
+    kept = alive if shared is None else alive & (shared >= LEAST_RELIABILITY)
+    dead, unreliable = int((~alive).sum()), int((alive & ~kept).sum())
+    if not kept.any():
+        raise ProsthesisError(
+            f"responses: no site can be scored ({dead} dead, {unreliable} unreliable); leave them out"
+        )
+    return Sites(mean[:, kept], None if shared is None else np.sqrt(shared[kept]), kept, dead, unreliable)

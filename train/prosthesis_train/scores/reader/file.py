@@ -51,7 +51,8 @@ def save_reading(path: Path, reading: Reading) -> None:
 
 def _arrays(path: Path) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:  # np.load leaves a damaged file open
+            archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ProsthesisError(f"{path}: one array, not an archive of named ones; write it with numpy.savez")
             return {name: archive[name] for name in archive.files}

@@ -10,7 +10,7 @@ from prosthesis_train.scores.reader.pairs import Paired, percentiles
 from prosthesis_train.scores.reader.reading import Array
 
 PERMUTATIONS = 499
-LEVEL = 0.05
+LEVEL = 0.01  # three controls a card: at 5 % one card in seven would raise a false alarm
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def permuted(scores: list[Paired], n: int, seed: int, permutations: int = PERMUT
 def tested(scores: list[Paired], null: Array) -> list[Null]:
     """Return each score's null, with the p of the largest standardised score in its row (Westfall & Young 1993).
 
-    So the chance that any score of a row that knows nothing has p <= 0.05 is at most 5 %, however many scores it has.
+    So a row that knows nothing has a score with p <= 0.01 in one card of a hundred, however many scores it has.
     A score that no order changes is no evidence: its p is 1.
     """
     sign = np.array([score.sign for score in scores])

@@ -142,6 +142,8 @@ def _ranked_rdm(features: Array) -> Array:
 
 
 def _pearson(a: Array, b: Array) -> float:
+    if len(a) == 0:
+        return float("nan")  # a resample of one picture over and over has no pairs
     a, b = a - a.mean(), b - b.mean()
     norm = float(np.sqrt(np.square(a).sum() * np.square(b).sum()))
     return float((a * b).sum() / norm) if norm > 0 else 0.0

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from prosthesis.errors import ProsthesisError
 
 Array = npt.NDArray[Any]
-LEAST_REFITS = 19  # fewer refits than this can never be rarer than one in twenty
+LEAST_REFITS = 99  # fewer can never show a rarity of one in a hundred
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +67,7 @@ class Reading:
             _check("null_codes", self.null_codes, (None, self.n, self.d))
             if len(self.null_codes) < LEAST_REFITS:
                 raise ProsthesisError(
-                    f"null_codes: {len(self.null_codes)} refits; {LEAST_REFITS} or more can show a rarity of 5 %"
+                    f"null_codes: {len(self.null_codes)} refits; {LEAST_REFITS} or more can show a rarity of 1 %"
                 )
 
     @property

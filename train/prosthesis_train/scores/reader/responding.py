@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 
-from prosthesis.errors import ProsthesisError
 from prosthesis_train.data.images import imported
 from prosthesis_train.scores.reader.ceiling import LEAST_RELIABILITY, Sites, reliability
 from prosthesis_train.scores.reader.pairs import RECONSTRUCTION, Paired, percentiles
@@ -24,8 +23,6 @@ def controllability(sites: Sites, again: Array, weights: Array) -> list[Paired]:
     site, and by that of the reconstructions' responses if those were repeated too. A site that answers every
     reconstruction alike counts as 0.
     """
-    if not sites.kept.any():
-        raise ProsthesisError(f"responses: no site can be scored: {sites.dead} dead, {sites.unreliable} unreliable")
     again = np.asarray(again, np.float64)[:, :, sites.kept]
     x, y = _standard(sites.mean), _standard(again.mean(0))
     out = [_median_r("controllability, as measured", x, y, np.ones(x.shape[1]), weights)]
