@@ -271,3 +271,15 @@ def test_the_verb_prints_a_card(tmp_path, capsys):
         raise SystemExit(main(["score", "reader", str(tmp_path / "none.npz")]))
     assert caught.value.code == 1
     assert "none.npz: cannot be read" in capsys.readouterr().err
+
+
+def test_geometry_alone_is_not_called_reconstruction():
+    """A wrong map of the brain's answers, here turned codes, keeps their geometry and nothing else."""
+    r = reading(0.05)
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(D, D)))[0]
+    found = reader_card(
+        reading(decoded_codes=(r.true_codes @ turn).astype(np.float32)), MODEL, averages(4), respond, permutations=99
+    ).row("reader")
+    assert found.scores["RSA"].null.p == 0.01
+    assert found.scores["2AFC codes"].value < 0.55
+    assert found.verdict.startswith("brain information, but shared geometry only")

@@ -25,12 +25,13 @@ from prosthesis_train.scores.reader.ceiling import Sites, scored_sites
 from prosthesis_train.scores.reader.code_probe import CodeProbe
 from prosthesis_train.scores.reader.conditions import CEILING, Condition, Respond, conditions, generated
 from prosthesis_train.scores.reader.reading import Array, Reading
-from prosthesis_train.scores.reader.responding import controllability, predictivity
+from prosthesis_train.scores.reader.responding import CORRECTED, MEASURED, controllability, predictivity
 
 if TYPE_CHECKING:
     from prosthesis_train.scores.humans.results import Humans
 
 NO_INFORMATION = "no brain information"
+GEOMETRY_ONLY = "shared geometry only"
 SET_RESAMPLES = 30
 
 
@@ -151,7 +152,7 @@ class _Judge:
         found = nulls.tested(paired, null)
         scores |= {s.name: Score(s.value, s.low, s.high, t) for s, t in zip(paired, found, strict=True)}
         if self.sites is not None:
-            scores |= self._ceiling_row(condition)
+            scores |= self._as_measured(condition)
             scores["PLS predictivity"] = Score(*predictivity(self.sites, features.numpy(), self.weights, self.seed))
         words = [s.shows for s, t in zip(paired, found, strict=True) if t.p <= nulls.LEVEL]
         return Row(condition.name, verdict(condition.role, words), scores)
@@ -172,7 +173,8 @@ class _Judge:
         if self.probe is not None:
             out.append(pairs.top1("top-1 of codes", self.probe(condition.codes), self.labels))
         if self.sites is not None and condition.again is not None:
-            out += controllability(self.sites, condition.again, self.weights)
+            corrected = self.sites.ceiling is not None
+            out.append(controllability(self.sites, condition.again, self.weights, corrected))
         return out
 
     def _values(self, condition: Condition) -> dict[str, float]:
@@ -192,13 +194,18 @@ class _Judge:
             out["inception score"] = score(lambda rows: inception_score(rows, splits=1).value, odds, 1)
         return out
 
-    def _ceiling_row(self, condition: Condition) -> dict[str, Score]:
-        """Return the bound that repeats set, where no model of the brain answers the pictures again."""
+    def _as_measured(self, condition: Condition) -> dict[str, Score]:
+        """Return controllability before its correction; of the pictures themselves at least the bound of repeats."""
         assert self.sites is not None
-        if condition.name != CEILING or condition.again is not None or self.sites.ceiling is None:
+        if self.sites.ceiling is None:
+            return {}
+        if condition.again is not None:
+            found = controllability(self.sites, condition.again, self.weights, corrected=False)
+            return {MEASURED: Score(found.value, found.low, found.high)}
+        if condition.name != CEILING:
             return {}
         bound = float(np.median(self.sites.ceiling)) if len(self.sites.ceiling) else 0.0
-        return {"controllability, as measured": Score(bound), "controllability": Score(1.0)}
+        return {MEASURED: Score(bound), CORRECTED: Score(1.0)}
 
 
 def verdict(role: str, words: list[str]) -> str:
@@ -207,6 +214,8 @@ def verdict(role: str, words: list[str]) -> str:
         return "upper bound: made from the picture, not from a brain"
     if not words:
         return NO_INFORMATION
+    if set(words) == {pairs.GEOMETRY}:
+        return f"brain information, but {GEOMETRY_ONLY}, which any map of the responses keeps, right or wrong"
     if role == "control":
         return "a control exceeds its null: one in a hundred does; if again with another seed, look for a fault"
     kinds = (pairs.DECODING, pairs.IDENTIFICATION, pairs.RECONSTRUCTION)

@@ -13,7 +13,7 @@ from torch import Tensor
 from prosthesis_train.scores.reader.reading import Array
 from prosthesis_train.scores.two_afc import BLOCK, two_afc, unit_rows, wilson
 
-DECODING, IDENTIFICATION, RECONSTRUCTION = "decoding", "identification", "reconstruction"
+DECODING, IDENTIFICATION, RECONSTRUCTION, GEOMETRY = "decoding", "identification", "reconstruction", "geometry"
 BOOTSTRAPS = 200
 RSA_PICTURES = 300  # 45,000 pairs: more would only cost
 
@@ -63,7 +63,12 @@ def correlated(name: str, of: Array | Tensor, made: Array | Tensor, weights: Arr
     x, y = (unit_rows(torch.as_tensor(a, dtype=torch.float32)) for a in (of, made))
     each = (x * y).sum(1).double().numpy()
     low, high = percentiles(weights @ each)
-    return Paired(name, RECONSTRUCTION, float(each.mean()), low, high, lambda o: float((x * y[o]).sum(1).mean()))
+    like, rows = x @ y.T, torch.arange(len(x))
+
+    def dealt(order: Array) -> float:
+        return float(like[rows, torch.from_numpy(order)].double().mean())
+
+    return Paired(name, RECONSTRUCTION, float(each.mean()), low, high, dealt)
 
 
 def latent_error(true: Array, decoded: Array, weights: Array) -> Paired:
@@ -105,8 +110,9 @@ def top1(name: str, predicted: Array, labels: Array) -> Paired:
 def rsa(of: Array, made: Array, seed: int) -> Paired:
     """Return Spearman's correlation of two dissimilarity matrices (1 - Pearson's r of features f[n,k]).
 
-    Of at most ``RSA_PICTURES`` pictures. The interval resamples pictures and keeps the ranks of the whole; a picture
-    drawn twice is no pair with itself.
+    Any map of the responses, even one fitted to wrong pairs, keeps some of their geometry: it shows that much and no
+    more. Of at most ``RSA_PICTURES`` pictures. The interval resamples pictures and keeps the ranks of the whole; a
+    picture drawn twice is no pair with itself.
     """
     rng = np.random.default_rng(seed)
     some = np.sort(rng.permutation(len(of))[:RSA_PICTURES])
@@ -128,7 +134,7 @@ def rsa(of: Array, made: Array, seed: int) -> Paired:
         inner = np.argsort(np.argsort(order[some], kind="stable"), kind="stable")
         return _pearson(a[upper], b[inner[upper[0]], inner[upper[1]]])
 
-    return Paired("RSA", RECONSTRUCTION, value, low, high, dealt)
+    return Paired("RSA", GEOMETRY, value, low, high, dealt)
 
 
 def _ranked_rdm(features: Array) -> Array:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from prosthesis.errors import ProsthesisError
 
 Array = npt.NDArray[Any]
+MOST = 5000  # 2AFC ranks all pairs: memory goes with the square
 LEAST_REFITS = 99  # fewer can never show a rarity of one in a hundred
 
 
@@ -41,6 +42,10 @@ class Reading:
         _check_pictures("shown", self.shown)
         if self.n < 3:
             raise ProsthesisError(f"shown: {self.n} trials; a card needs three or more, and intervals many more")
+        if self.n > MOST:
+            raise ProsthesisError(
+                f"shown: {self.n} trials; a card compares all pairs of at most {MOST}, take some by chance"
+            )
         _check("true_codes", self.true_codes, (self.n, None))
         _check("decoded_codes", self.decoded_codes, (self.n, self.d))
         if self.reconstructions is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
+import torch
 
 from prosthesis_train.data.images import imported
 from prosthesis_train.scores.reader.ceiling import LEAST_RELIABILITY, Sites, reliability
@@ -12,37 +13,33 @@ from prosthesis_train.scores.reader.pairs import RECONSTRUCTION, Paired, percent
 from prosthesis_train.scores.reader.reading import Array
 
 PLS_COMPONENTS = 25  # as Brain-Score has (Schrimpf et al. 2018)
+MEASURED, CORRECTED = "controllability, as measured", "controllability"
 FOLDS = 5
 PLS_SITES = 100  # drawn by seed where there are more: the median needs no more, and each costs
 
 
-def controllability(sites: Sites, again: Array, weights: Array) -> list[Paired]:
+def controllability(sites: Sites, again: Array, weights: Array, corrected: bool) -> Paired:
     """Return the median over sites of Pearson's r over pictures: responses to the picture and to its reconstruction.
 
-    ``again`` f[repeats,n,sites]. First as measured; then, if the pictures were repeated, divided by the ceiling of each
-    site, and by that of the reconstructions' responses if those were repeated too. A site that answers every
-    reconstruction alike counts as 0.
+    ``again`` f[repeats,n,sites]. ``corrected`` divides by the ceiling of each site, which needs repeats, and by that of
+    the reconstructions' responses if those were repeated too. A site that answers every reconstruction alike counts as
+    0.
     """
     again = np.asarray(again, np.float64)[:, :, sites.kept]
-    x, y = _standard(sites.mean), _standard(again.mean(0))
-    out = [_median_r("controllability, as measured", x, y, np.ones(x.shape[1]), weights)]
-    if sites.ceiling is not None:
-        ceiling = sites.ceiling
+    x, y, scale = _standard(sites.mean), _standard(again.mean(0)), np.ones(sites.mean.shape[1])
+    if corrected:
+        assert sites.ceiling is not None
+        scale = 1 / sites.ceiling
         if len(again) > 1:
-            ceiling = ceiling * np.sqrt(np.maximum(reliability(again), LEAST_RELIABILITY))
-        out.append(_median_r("controllability", x, y, 1 / ceiling, weights))
-    return out
-
-
-def _median_r(name: str, x: Array, y: Array, scale: Array, weights: Array) -> Paired:
-    x32, y32 = x.astype(np.float32), y.astype(np.float32)
+            scale = scale / np.sqrt(np.maximum(reliability(again), LEAST_RELIABILITY))
+    real, made = torch.from_numpy(x).float(), torch.from_numpy(y).float()
 
     def dealt(order: Array) -> float:
-        return float(np.median(np.einsum("ns,ns->s", x32, y32[order]) / len(x32) * scale))
+        return float(np.median((real * made[torch.from_numpy(order)]).mean(0).numpy() * scale))
 
     value = float(np.median((x * y).mean(0) * scale))
     low, high = percentiles(np.median(_resampled_r(x, y, weights) * scale, axis=1))
-    return Paired(name, RECONSTRUCTION, value, low, high, dealt)
+    return Paired(CORRECTED if corrected else MEASURED, RECONSTRUCTION, value, low, high, dealt)
 
 
 def _resampled_r(x: Array, y: Array, weights: Array) -> Array:
