@@ -253,3 +253,47 @@ def test_the_verbs_make_and_read(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["trials"] == 100
     assert main(["score", "reader", str(reading), "--humans", str(out)]) == 0
     assert "Real raters, 2AFC of lab" in capsys.readouterr().out
+
+
+PLAYED = """
+globalThis.window = globalThis;
+globalThis.document = { getElementById: () => ({ textContent: EXPERIMENT }) };
+globalThis.jsPsychHtmlButtonResponse = "html-button-response";
+let timeline = null;
+globalThis.initJsPsych = () => ({ run: (t) => { timeline = t; } });
+eval(RUN);
+for (const screen of timeline.filter((t) => t.data)) {
+  const own = screen.choices[screen.data.own_side];
+  const wanted = screen.data.kind === "catch" ? experimentOf().shown : experimentOf().reconstructions;
+  if (!own.includes(wanted[screen.data.target])) throw new Error("the own picture is on the other side");
+  if (screen.choices[1 - screen.data.own_side].includes(wanted[screen.data.target])) throw new Error("twice the same");
+  screen.on_finish({ response: screen.data.own_side, rt: 500.4 });
+}
+function experimentOf() { return JSON.parse(EXPERIMENT); }
+console.log(window.prosthesisResults());
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node plays the page's own script")
+def test_a_session_as_the_page_draws_it_is_read_back(made, tmp_path):
+    folder, plan = made
+    page = (folder / "index.html").read_text()
+    run = re.findall(r"<script>\n(.*?)\n</script>", page, re.S)[-1]
+    script = f"const EXPERIMENT = {json.dumps(json.dumps(held(page)))};\nconst RUN = {json.dumps(run)};\n{PLAYED}"
+    (tmp_path / "play.js").write_text(script)
+    sides = []
+    for k in range(2):
+        found = subprocess.run(["node", str(tmp_path / "play.js")], capture_output=True, text=True, timeout=30)
+        assert found.returncode == 0, found.stderr
+        save(folder, f"r{k}", found.stdout)
+        trials = json.loads(found.stdout)["trials"]
+        sides.append([trial["own_side"] for trial in trials])
+        assert 25 < sum(sides[-1]) < 87  # of 112, drawn
+        kinds = [trial["kind"] for trial in trials]
+        assert kinds != sorted(kinds)  # catch trials hide among the others
+        # every picture is asked as often as every other
+        asked = [trial["target"] for trial in trials if trial["kind"] == "pair"]
+        assert {asked.count(k) for k in range(plan.pictures)} == {20}
+    assert sides[0] != sides[1]
+    read = read_results([folder])
+    assert (read.right, read.trials, read.excluded()) == (200, 200, {})

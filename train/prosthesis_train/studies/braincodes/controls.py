@@ -22,6 +22,7 @@ from prosthesis_train.scores.features import FeatureNetwork, own_classifier
 from prosthesis_train.scores.reader import ReaderCard, Reading, reader_card
 from prosthesis_train.scores.reader.card import GEOMETRY_ONLY, NO_INFORMATION
 from prosthesis_train.scores.reader.conditions import BOUND, MEAN, PERMUTED, RANDOM
+from prosthesis_train.scores.reader.null import PERMUTATIONS
 from prosthesis_train.scores.reader.reading import Array
 
 BRAIN, SEEDS = "tuned600", (0, 1, 2)
@@ -50,7 +51,7 @@ def measure(say: Callable[[str], None]) -> list[Figure]:
     model, network, out = load_artefact("bigbigan-fashion").model(), own_classifier(), []
     for seed in SEEDS:
         say(f"{BRAIN}, seed {seed}: reading {TEST} pictures")
-        out.append(cards(world().frozen_brain(BRAIN, seed), pictures, model, network, seed, say))
+        out.append(cards(world().frozen_brain(BRAIN, seed), pictures, model, network, seed, say=say))
     return figures(out)
 
 
@@ -60,6 +61,7 @@ def cards(
     model: Model,
     network: FeatureNetwork,
     seed: int,
+    permutations: int = PERMUTATIONS,
     say: Callable[[str], None] = lambda text: None,
 ) -> tuple[ReaderCard, ReaderCard]:
     """Return the cards of a reader of this brain, and of the same reader fitted to permuted pairs."""
@@ -68,6 +70,11 @@ def cards(
     train, test = (in_batches(model.encode, part).numpy() for part in (pictures.train, pictures.test))
     heard = _counts(brain, pictures.train, 1, rng)[0]
     repeats = _counts(brain, pictures.test, REPEATS + 1, rng)
+
+    def respond(images: torch.Tensor) -> Array:
+        rates: Array = brain.rates_hz(_light(images))
+        return rates
+
     found = []
     for name, order in ((READER, np.arange(len(train))), (BLIND, rng.permutation(len(train)))):
         reading = Reading(
@@ -79,7 +86,7 @@ def cards(
             responses=repeats[1:],
             labels=pictures.labels,
         )
-        found.append(reader_card(reading, model, network, lambda x: brain.rates_hz(_light(x)), seed, say=say))
+        found.append(reader_card(reading, model, network, respond, seed, permutations, say=say))
     return found[0], found[1]
 
 
