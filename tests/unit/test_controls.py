@@ -10,7 +10,7 @@ pytest.importorskip("onnxruntime", reason="shipped models run in it")
 import toy_brain  # noqa: E402
 
 from prosthesis_train.artefacts import load_artefact  # noqa: E402
-from prosthesis_train.scores.features import own_classifier  # noqa: E402
+from prosthesis_train.scores.features import averages  # noqa: E402
 from prosthesis_train.studies.braincodes import controls  # noqa: E402
 
 torch.set_num_threads(1)
@@ -21,7 +21,7 @@ def test_the_study_finds_a_reader_and_no_information_in_its_controls(monkeypatch
     model, rng = load_artefact("bigbigan-fashion").model(), np.random.default_rng(0)
     made = model.generate(torch.from_numpy(rng.normal(size=(700, model.dim_z)).astype(np.float32)))
     pictures = controls.Pictures(made[:600], made[600:], rng.integers(0, 10, 100))
-    found = controls.cards(toy_brain.ToyBrain(0, n=60), pictures, model, own_classifier(), 0, permutations=99)
+    found = controls.cards(toy_brain.ToyBrain(0, n=60), pictures, model, averages(4), 0, permutations=99)
     quoted = {f.name: f for f in controls.figures([found])}
     reader, random = "controls, ridge reader", "controls, random code"
     assert quoted[f"{random}: cards that say 'no brain information'"].value == 1
