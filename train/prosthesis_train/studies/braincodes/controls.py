@@ -5,15 +5,14 @@ One ridge reader of a simulated cortex, scored with every control on the same te
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
 from prosthesis.results import Figure
+from prosthesis_sim.brain import Population, counts, frozen_brain
 from prosthesis_train.artefacts import load_artefact
 from prosthesis_train.data.images import imported, open_images
 from prosthesis_train.methods.classifier import to_float
@@ -52,12 +51,12 @@ def measure(say: Callable[[str], None]) -> list[Figure]:
     model, network, out = load_artefact("bigbigan-fashion").model(), own_classifier(), []
     for seed in SEEDS:
         say(f"{BRAIN}, seed {seed}: reading {TEST} pictures")
-        out.append(cards(world().frozen_brain(BRAIN, seed), pictures, model, network, seed, say=say))
+        out.append(cards(frozen_brain(BRAIN, seed), pictures, model, network, seed, say=say))
     return figures(out)
 
 
 def cards(
-    brain: Any,
+    brain: Population,
     pictures: Pictures,
     model: Model,
     network: FeatureNetwork,
@@ -94,11 +93,6 @@ def cards(
     return found[0], found[1]
 
 
-def world() -> Any:
-    """Return the world's brains."""
-    return importlib.import_module("prosthesis_sim.brain")
-
-
 def figures(found: list[tuple[ReaderCard, ReaderCard]]) -> list[Figure]:
     """Return the figures of all brains' cards."""
     first = found[0][0]
@@ -131,11 +125,10 @@ def _light(images: torch.Tensor) -> Array:
     return ((images[:, 0].numpy() + 1) / 2).clip(0, 1)
 
 
-def _counts(brain: Any, images: torch.Tensor, repeats: int, rng: np.random.Generator) -> Array:
+def _counts(brain: Population, images: torch.Tensor, repeats: int, rng: np.random.Generator) -> Array:
     """Return measured rates f64[repeats,n,sites]: spike counts of fresh trials over their duration."""
     rates = brain.rates_hz(_light(images))
-    noise = world().Noise()
-    return np.stack([world().counts(rates, DURATION_S, rng, noise) / DURATION_S for _ in range(repeats)])
+    return np.stack([counts(rates, DURATION_S, rng) / DURATION_S for _ in range(repeats)])
 
 
 def _ridge(heard: Array, codes: Array, read: Array) -> Array:
