@@ -7,17 +7,20 @@ and would measure an implant. Every pulse passes the guard.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 import prosthesis
-from prosthesis.calibration import ActivityCurve, Calibration, Provenance, TrainParameters
+from prosthesis.calibration import ActivityCurve, Calibration, Crosstalk, Provenance, TrainParameters
 from prosthesis.config import Rig
 from prosthesis.control import Command
+from prosthesis.crosstalk import Site, choose_pairs, measure_crosstalk
+from prosthesis.curves import rising
 from prosthesis.errors import ConfigError, LinkError
+from prosthesis.layout import places_mm
 from prosthesis.limits import guard_limits
 from prosthesis.messages import Refusal, StimulationPattern, readonly
 from prosthesis.modulator import PulseModulator
@@ -79,8 +82,9 @@ class _Row:
     x_deg: float = 0.0
     y_deg: float = 0.0
     enabled: bool = False
-    activity: Sequence[float] = FRACTIONS
-    brightness: Sequence[float] = FRACTIONS
+    activity: tuple[float, ...] = FRACTIONS
+    brightness: tuple[float, ...] = FRACTIONS
+    evoked_hz: float | None = None
 
 
 class Bench:
@@ -95,27 +99,33 @@ class Bench:
         self._state = self._guard.initial()
         self._seq = self._sent_ns = 0
         self.electrodes = rig.electrodes
+        self.slot = self._modulator.configuration.slot
         self.trials = 0
 
     def most_ua(self, electrode: int) -> float:
         """Return the largest current that the guard lets through on this electrode."""
-        allowed, _, _ = self._guard.allow(self._pattern(electrode, 1e6), self._guard.initial(), 0.0)
+        allowed, _, _ = self._guard.allow(self._pattern({electrode: 1e6}), self._guard.initial(), 0.0)
         return float(allowed.amplitude_ua[electrode])
 
     def ask(self, electrode: int, trial: Trial) -> Answer:
         """Stimulate one electrode for one train while the participant attends, and put the question."""
-        self.trials += 1
-        self._arm()
-        self._participant.attend()
-        for _ in range(max(1, round(self._plan.train_s / self._frame_s))):
-            self._frame(self._pattern(electrode, trial.amplitude_ua))
-        rate_hz = self._recorded_hz(electrode)
-        self._frame(self._modulator.silent(self._next(), self._clock.now_ns()))
+        rate_hz = self.record(electrode, {electrode: trial.amplitude_ua})
         if trial.question == "seen":
             return Answer(seen=self._participant.seen())
         if trial.question == "point":
             return Answer(place=self._participant.point())
         return Answer(brightness=self._participant.rate(), rate_hz=rate_hz)
+
+    def record(self, listener: int, currents_ua: Mapping[int, float]) -> float | None:
+        """Stimulate these electrodes for one train and return what was recorded at ``listener`` in Hz, if anything."""
+        self.trials += 1
+        self._arm()
+        self._participant.attend()
+        for _ in range(max(1, round(self._plan.train_s / self._frame_s))):
+            self._frame(self._pattern(currents_ua))
+        rate_hz = self._recorded_hz(listener)
+        self._frame(self._modulator.silent(self._next(), self._clock.now_ns()))
+        return rate_hz
 
     def _arm(self) -> None:
         """Feed the implant silent frames until it arms: it wants ten after any pause."""
@@ -147,10 +157,10 @@ class Bench:
         self._seq += 1
         return self._seq
 
-    def _pattern(self, electrode: int, amplitude_ua: float) -> StimulationPattern:
+    def _pattern(self, currents_ua: Mapping[int, float]) -> StimulationPattern:
         silent = self._modulator.silent(self._next(), self._clock.now_ns())
         amplitude = np.zeros(self.electrodes)
-        amplitude[electrode] = amplitude_ua
+        amplitude[list(currents_ua)] = list(currents_ua.values())
         return replace(silent, amplitude_ua=readonly(amplitude, np.float32))
 
 
@@ -185,7 +195,33 @@ def calibrate(
     while running:
         running = _turn(bench, running, rows, rested_ns, clock, plan)
         progress(len(chosen) - len(running), len(chosen))
-    return _calibration(rig, rows, plan, seed, bench.trials)
+    crosstalk = _crosstalk(rig, bench, rows, rested_ns, clock, plan)
+    return _calibration(rig, rows, plan, seed, bench.trials, crosstalk)
+
+
+def _crosstalk(
+    rig: Rig, bench: Bench, rows: list[_Row], rested_ns: list[int], clock: Clock, plan: Plan
+) -> Crosstalk | None:
+    """Measure what neighbours add, electrodes rested between trials; ``None`` when the array does not record."""
+    sites = {
+        i: Site(i, row.threshold_ua, row.max_ua, row.evoked_hz, row.activity)
+        for i, row in enumerate(rows)
+        if row.enabled and row.evoked_hz is not None
+    }
+    if not sites:
+        return None
+
+    def record(listener: int, currents_ua: Mapping[int, float]) -> float | None:
+        for electrode in currents_ua:
+            clock.sleep_until(rested_ns[electrode])
+        rate_hz = bench.record(listener, currents_ua)
+        for electrode in currents_ua:
+            rested_ns[electrode] = clock.now_ns() + int(plan.recovery_s * NS_PER_S)
+        return rate_hz
+
+    x, y = places_mm(rig.array, rig.config.implant.placements)
+    groups = choose_pairs(x, y, bench.slot, sorted(sites), seed=0)
+    return measure_crosstalk(record, sites, FRACTIONS, groups, x, y)
 
 
 def _turn(
@@ -218,8 +254,8 @@ def _measure(most_ua: float, plan: Plan) -> Procedure:
     place = yield from _point(max_ua)
     if place is None:
         return _Row()
-    activity, brightness = yield from _curves(threshold, max_ua)
-    return _Row(threshold, max_ua, *place, True, activity, brightness)
+    activity, brightness, evoked_hz = yield from _curves(threshold, max_ua)
+    return _Row(threshold, max_ua, *place, True, activity, brightness, evoked_hz)
 
 
 def _staircase(most_ua: float, trials: int) -> Generator[Trial, Answer, float | None]:
@@ -259,10 +295,11 @@ def _point(current_ua: float) -> Generator[Trial, Answer, tuple[float, float] | 
 
 def _curves(
     threshold_ua: float, max_ua: float
-) -> Generator[Trial, Answer, tuple[tuple[float, ...], tuple[float, ...]]]:
+) -> Generator[Trial, Answer, tuple[tuple[float, ...], tuple[float, ...], float | None]]:
     """Return activity and brightness at ``FRACTIONS`` between threshold and maximum, each a rising curve.
 
     Activity is the recorded rate over its value at the maximum; an array that cannot record takes reported brightness.
+    Last comes the rate recorded at the maximum in Hz, ``None`` where none was.
     """
     rates, reports = [], []
     for fraction in FRACTIONS:
@@ -276,24 +313,14 @@ def _curves(
         reports.append(float(np.mean([a.brightness for a in answers])))
     brightness = rising(reports)
     activity = rates if any(rates) else list(brightness)
-    return rising([a / max(activity[-1], 1e-9) for a in activity]), brightness
+    return rising([a / max(activity[-1], 1e-9) for a in activity]), brightness, rates[-1] if any(rates) else None
 
 
-def rising(values: Sequence[float]) -> tuple[float, ...]:
-    """Return the nearest never-falling curve in 0..1, in least squares (pool adjacent violators)."""
-    blocks: list[tuple[float, int]] = []
-    for value in values:
-        total, count = value, 1
-        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
-            total, count = total + blocks[-1][0], count + blocks[-1][1]
-            blocks.pop()
-        blocks.append((total, count))
-    flat = [total / count for total, count in blocks for _ in range(count)]
-    return tuple(round(min(max(v, 0.0), 1.0), 4) for v in flat)
-
-
-def _calibration(rig: Rig, rows: list[_Row], plan: Plan, seed: int | None, trials: int) -> Calibration:
+def _calibration(
+    rig: Rig, rows: list[_Row], plan: Plan, seed: int | None, trials: int, crosstalk: Crosstalk | None
+) -> Calibration:
     modulator = rig.config.modulator
+    recorded = any(row.evoked_hz is not None for row in rows)
     x, y = (np.asarray([getattr(row, name) for row in rows]) for name in ("x_deg", "y_deg"))
     on = np.asarray([row.enabled for row in rows])
     return Calibration(
@@ -320,6 +347,8 @@ def _calibration(rig: Rig, rows: list[_Row], plan: Plan, seed: int | None, trial
             activity=tuple(tuple(row.activity) for row in rows),
             brightness=tuple(tuple(row.brightness) for row in rows),
         ),
+        evoked_hz=_rounded(np.asarray([row.evoked_hz or 0.0 for row in rows])) if recorded else None,
+        crosstalk=crosstalk,
     )
 
 

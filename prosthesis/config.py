@@ -50,16 +50,36 @@ class MapEncoderConfig(Strict):
     provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
 
 
+class LatentEncoderConfig(Strict):
+    """An encoder that makes a generator's latent code of what it sees; ``model`` names a bundle folder."""
+
+    type: Literal["latent"]
+    model: str
+    engine: Literal["onnx", "null"] = "onnx"
+    provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
+
+
+EncoderConfig = MapEncoderConfig | LatentEncoderConfig
+
+
 class RetinotopicConfig(Strict):
     """Sample the task map at each electrode's phosphene."""
 
     type: Literal["retinotopic"]
 
 
+class BijectiveConfig(Strict):
+    """The rates that the sites would answer with, by a fitted code map; ``map`` names its folder."""
+
+    type: Literal["bijective"]
+    map: str
+
+
 class ModulatorConfig(Strict):
     """Pulse parameters: what carries the activity (``modulate``), the rest fixed; and the raster.
 
-    ``fixed_amplitude`` is the share of threshold..max used while the rate is modulated.
+    ``fixed_amplitude`` is the share of threshold..max used while the rate is modulated. ``solve`` says which
+    calibrated model is inverted: each electrode's own curve, or all of them with the crosstalk between neighbours.
     """
 
     modulate: Literal["amplitude", "rate"]
@@ -69,6 +89,13 @@ class ModulatorConfig(Strict):
     raster_groups: Annotated[int, Field(ge=1, le=64)]
     raster_order: Literal["checkerboard", "rows", "columns"] = "checkerboard"
     fixed_amplitude: Fraction = 0.5
+    solve: Literal["curves", "crosstalk"] = "curves"
+
+    @model_validator(mode="after")
+    def _solved_by_amplitude(self) -> ModulatorConfig:
+        if self.solve == "crosstalk" and self.modulate != "amplitude":
+            raise ValueError("'solve: crosstalk' finds amplitudes; set 'modulate: amplitude'")
+        return self
 
 
 class ArrayPlacement(Strict):
@@ -259,8 +286,8 @@ class RigConfig(Strict):
     summary: str
     camera: CameraConfig
     view: ViewConfig
-    encoder: MapEncoderConfig
-    translator: RetinotopicConfig
+    encoder: Annotated[EncoderConfig, Field(discriminator="type")]
+    translator: Annotated[RetinotopicConfig | BijectiveConfig, Field(discriminator="type")]
     modulator: ModulatorConfig
     stimulator: str
     implant: ImplantChoice
