@@ -17,7 +17,7 @@ import prosthesis
 from prosthesis.calibration import ActivityCurve, Calibration, Crosstalk, Provenance, TrainParameters
 from prosthesis.config import Rig
 from prosthesis.control import Command
-from prosthesis.crosstalk import Site, choose_pairs, measure_crosstalk
+from prosthesis.crosstalk import Site, choose_rings, measure_crosstalk
 from prosthesis.curves import rising
 from prosthesis.errors import ConfigError, LinkError
 from prosthesis.layout import places_mm
@@ -220,8 +220,8 @@ def _crosstalk(
         return rate_hz
 
     x, y = places_mm(rig.array, rig.config.implant.placements)
-    groups = choose_pairs(x, y, bench.slot, sorted(sites), seed=0)
-    return measure_crosstalk(record, sites, FRACTIONS, groups, x, y)
+    groups = choose_rings(x, y, bench.slot, sorted(sites), seed=0)
+    return measure_crosstalk(record, sites, FRACTIONS, groups)
 
 
 def _turn(

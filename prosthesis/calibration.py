@@ -52,12 +52,12 @@ class Crosstalk(Strict):
     """How much of its current a neighbour adds that pulses in the same raster slot, by their distance.
 
     ``share`` [k] in 0..1 at ``distance_mm`` [k], falling; between these it is interpolated, nearer it is that of the
-    first, farther it is 0. ``pairs`` is how many were measured.
+    first, farther it is 0. ``trials`` is how many it took.
     """
 
     distance_mm: tuple[Annotated[float, Field(gt=0)], ...]
     share: tuple[Annotated[float, Field(ge=0, le=1)], ...]
-    pairs: int
+    trials: int
 
     @model_validator(mode="after")
     def _falling(self) -> Crosstalk:

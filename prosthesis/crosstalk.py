@@ -1,8 +1,9 @@
-"""Measure what neighbours add: drive an electrode alone, then with one of its raster slot, and record at the first.
+"""Measure what neighbours add: drive an electrode alone, then with a ring of its raster slot, and record at its site.
 
-By its own calibrated curve, the rate that the neighbour adds is worth so much current; that over the neighbour's
-current is its share. Their median is taken over pairs of about the same distance (an electrode whose current has few
-steps has a rough curve), and made to fall with it.
+By the electrode's own calibrated curve, the rate that the ring adds is worth so much current; that over the ring's
+currents is their share. A ring is all of one slot at about one distance: together they stand out from the noise, which
+is the pulse more or less that a train may hold. The median over several electrodes is taken (one whose current has few
+steps has a rough curve), and made to fall with distance.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ F64 = npt.NDArray[np.float64]
 Record = Callable[[int, Mapping[int, float]], "float | None"]
 
 REACH_MM = 3.0
-BIN_MM = 0.1
-MOST_BINS, PAIRS_A_BIN = 12, 4
+RING_MM = 0.3
+LISTENERS, MOST_IN_RING = 8, 6
 # where on the way from threshold to maximum both electrodes are driven: the neighbour's share must not saturate
 DRIVEN_AT = 0.5
 
@@ -49,49 +50,55 @@ class Site:
         return self.threshold_ua + share * (self.max_ua - self.threshold_ua)
 
 
-def choose_pairs(
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """A listener, and neighbours of its slot that are all about as far from it."""
+
+    listener: int
+    neighbours: tuple[int, ...]
+    distance_mm: float
+
+
+def choose_rings(
     x_mm: F64, y_mm: F64, slot: npt.NDArray[np.uint8], usable: Sequence[int], seed: int
-) -> list[list[tuple[int, int]]]:
-    """Return pairs of ``usable`` electrodes that share a slot, grouped by distance, nearest first."""
+) -> list[list[Ring]]:
+    """Return rings of ``usable`` electrodes, grouped by distance, nearest first."""
     random, u = np.random.default_rng(seed), np.asarray(usable, int)
-    bins: dict[int, list[tuple[int, int]]] = {}
     distance = np.hypot(x_mm[u, None] - x_mm[u], y_mm[u, None] - y_mm[u])
     together = (slot[u, None] == slot[u]) & (distance > 0) & (distance < REACH_MM)
-    for i, j in np.argwhere(together):
-        bins.setdefault(round(distance[i, j] / BIN_MM), []).append((int(u[i]), int(u[j])))
-    chosen = []
-    for _, pairs in sorted(bins.items())[:MOST_BINS]:
-        order = random.permutation(len(pairs))[:PAIRS_A_BIN]
-        chosen.append([pairs[k] for k in order])
-    return chosen
+    bins: dict[int, list[Ring]] = {}
+    for i in random.permutation(len(u)):
+        ring = np.round(distance[i] / RING_MM).astype(int)
+        for number in np.unique(ring[together[i]]):
+            group = bins.setdefault(int(number), [])
+            members = random.permutation(np.flatnonzero(together[i] & (ring == number)))[:MOST_IN_RING]
+            if len(group) < LISTENERS:
+                group.append(Ring(int(u[i]), tuple(int(m) for m in u[members]), float(distance[i, members].mean())))
+    return [group for _, group in sorted(bins.items())]
 
 
 def measure_crosstalk(
-    record: Record,
-    sites: Mapping[int, Site],
-    fraction: Sequence[float],
-    groups: Sequence[Sequence[tuple[int, int]]],
-    x_mm: F64,
-    y_mm: F64,
+    record: Record, sites: Mapping[int, Site], fraction: Sequence[float], groups: Sequence[Sequence[Ring]]
 ) -> Crosstalk | None:
     """Return shares by distance; ``None`` where the array does not record.
 
     ``record(listener, currents)`` drives the electrodes of ``currents`` (uA) together and returns the rate at the
-    listener in Hz; ``groups`` are as ``choose_pairs`` gives them.
+    listener in Hz; ``groups`` are as ``choose_rings`` gives them.
     """
     places, shares = [], []
     for group in groups:
         measured = []
-        for one, other in group:
-            site, neighbour = sites[one], sites[other].driven_ua
-            alone = record(one, {one: site.driven_ua})
-            both = record(one, {one: site.driven_ua, other: neighbour})
-            if alone is None or both is None:
+        for ring in group:
+            site = sites[ring.listener]
+            own = {ring.listener: site.driven_ua}
+            others = {i: sites[i].driven_ua for i in ring.neighbours}
+            alone, all_together = record(ring.listener, own), record(ring.listener, {**own, **others})
+            if alone is None or all_together is None:
                 return None
-            added_ua = site.current_ua(both, fraction) - site.current_ua(alone, fraction)
-            measured.append((float(np.hypot(x_mm[one] - x_mm[other], y_mm[one] - y_mm[other])), added_ua / neighbour))
+            added_ua = site.current_ua(all_together, fraction) - site.current_ua(alone, fraction)
+            measured.append((ring.distance_mm, added_ua / sum(others.values())))
         distance, share = np.median(measured, axis=0)
         places.append(round(float(distance), 4))
         shares.append(float(share))
     falling = rising(shares[::-1])[::-1]
-    return Crosstalk(distance_mm=tuple(places), share=falling, pairs=sum(len(group) for group in groups))
+    return Crosstalk(distance_mm=tuple(places), share=falling, trials=2 * sum(len(group) for group in groups))

@@ -58,7 +58,8 @@ def solve(coupling: Coupling, felt_ua: F64, least_ua: float, most_ua: F64) -> F6
     """Return the currents f64[n] with which the tissue of every driven electrode feels nearest ``felt_ua``.
 
     Least squares over the electrodes with ``felt_ua`` above 0, each within ``least_ua``..``most_ua``; the others stay
-    0. Accelerated projected gradient (Beck & Teboulle 2009) from the currents without neighbours.
+    0. Accelerated projected gradient (Beck & Teboulle 2009) from the currents without neighbours, until nothing moves
+    by a twentieth of ``least_ua`` (the stimulator's step) or after ``ITERATIONS``.
     """
     driven = felt_ua > 0
     top = np.where(driven, np.maximum(most_ua, least_ua), 0.0)
@@ -71,7 +72,9 @@ def solve(coupling: Coupling, felt_ua: F64, least_ua: float, most_ua: F64) -> F6
         after = np.clip(ahead - step * (miss + coupling.add(miss)), bottom, top)
         faster = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * speed * speed))
         ahead = after + (speed - 1.0) / faster * (after - current)
-        current, speed = after, faster
+        moved, current, speed = np.abs(after - current).max(), after, faster
+        if moved < 0.05 * least_ua:
+            break
     return current
 
 

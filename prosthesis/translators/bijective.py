@@ -29,9 +29,9 @@ class BijectiveTranslator:
                 "make a map for this rig"
             )
         self._map, self._off = code_map, ~enabled
-        self._rest: F64 = np.asarray(spontaneous_hz, np.float64)
-        self._evoked: F64 = np.maximum(evoked_hz, 1e-9)
-        self._per_hz: F64 = np.where(enabled & (evoked_hz > 0), 1 / self._evoked, 0.0)
+        self.rest_hz: F64 = np.asarray(spontaneous_hz, np.float64)
+        self.evoked_hz: F64 = np.asarray(evoked_hz, np.float64)
+        self._per_hz: F64 = np.where(enabled & (evoked_hz > 0), 1 / np.maximum(evoked_hz, 1e-9), 0.0)
         self._neutral: F64 = np.asarray(code_map.to_brain(np.zeros((1, code_map.d))), np.float64)[0]
 
     def translate(self, code: MachineCode) -> BrainCode:
@@ -39,7 +39,7 @@ class BijectiveTranslator:
 
         Stimulation only raises activity: all that asks for less than a site's rate at rest is lost here.
         """
-        wanted = self._map.to_brain(code.values[None])[0] - self._rest
+        wanted = self._map.to_brain(code.values[None])[0] - self.rest_hz
         wanted = wanted * self._per_hz
         clipped = np.clip(wanted, 0.0, 1.0)
         count = int(np.count_nonzero(np.abs(wanted - clipped) > 1e-6))
@@ -47,7 +47,7 @@ class BijectiveTranslator:
 
     def invert(self, code: BrainCode) -> MachineCode:
         """Return the machine code that the map reads from the activity."""
-        rates = self._rest + code.activity.astype(np.float64) * self._evoked
+        rates = self.rest_hz + code.activity.astype(np.float64) * self.evoked_hz
         return self.read(code.seq, code.t_ns, rates)
 
     def read(self, seq: int, t_ns: int, rates_hz: npt.NDArray[np.floating]) -> MachineCode:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from prosthesis import control
 from prosthesis.config import Rig
-from prosthesis.messages import Delivered, HopTimes, Percept, Telemetry
+from prosthesis.messages import Delivered, Evoked, HopTimes, Percept, Telemetry, readonly
 from prosthesis.wire import PacketType, holds_stop, split
 from prosthesis_sim.channel import Channel
 from prosthesis_sim.door import ImplantDoor
@@ -17,19 +19,20 @@ from prosthesis_sim.electrodes import place
 from prosthesis_sim.implant import Implant
 from prosthesis_sim.participant import Participant
 from prosthesis_sim.patient import WorldConfig
+from prosthesis_sim.sites import most_evoked_hz
 from prosthesis_sim.world import World
 
+F64 = npt.NDArray[np.float64]
 HOPS = ("receive", "open", "deliver", "percept")
-# spikes/s of a site driven to its maximum; V1 populations reach about this, and only ratios matter to calibration
-MAX_RATE_HZ = 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one step of time brought: deliveries in order, and the percept and its hop times if one was made."""
+    """What one step of time brought: deliveries in order; percept, evoked rates and hop times if a percept was made."""
 
     delivered: tuple[Delivered, ...]
     percept: Percept | None
+    evoked: Evoked | None
     hops: HopTimes | None
 
 
@@ -55,6 +58,7 @@ class Emulator:
         self._now_ns, self._see = now_ns, see
         self.implant = Implant(rig, now_ns())
         self.world = World(config, place(rig.config.implant, rig.array), patient, day)
+        self._most_hz = most_evoked_hz(config, rig.electrodes)
         self.participant = Participant(self.world, patient + 1)
         self._door = ImplantDoor(self.implant, identity, allowed, self._record)
         self.channel = Channel(rig.link.radio, patient + 2)
@@ -103,7 +107,7 @@ class Emulator:
         delivered += self._live(self.implant.shows_ns(received_ns) if obeyed else received_ns)
         delivered_ns = self._now_ns()
         if not (self._see and (obeyed or look)):
-            return Outcome(tuple(delivered), None, None)
+            return Outcome(tuple(delivered), None, None, None)
         telemetry = self.implant.telemetry(received_ns)
         percept = self.world.percept(telemetry.seq, self.implant.capture_ns, 0)
         made_ns = self._now_ns()
@@ -112,7 +116,8 @@ class Emulator:
         if obeyed:
             stamps = tuple(t - self.implant.offset_ns for t in (received_ns, opened_ns, delivered_ns, made_ns))
             hops = HopTimes(percept.seq, percept.t_ns, HOPS, stamps)
-        return Outcome(tuple(delivered), percept, hops)
+        evoked = Evoked(percept.seq, percept.t_ns, readonly(self.evoked_hz(), np.float32))
+        return Outcome(tuple(delivered), percept, evoked, hops)
 
     def receipt(self) -> bytes | None:
         """Return the sealed receipt of what was delivered since the last one, ``None`` without a session."""
@@ -130,5 +135,9 @@ class Emulator:
             self.participant.watch()
         return delivered
 
+    def evoked_hz(self) -> F64:
+        """Return the rate above spontaneous at every site now, f64[n]: what RECORD tells of one."""
+        return self._most_hz * self.world.activity()
+
     def _record(self, electrode: int) -> float:
-        return MAX_RATE_HZ * float(self.world.activity()[electrode])
+        return float(self.evoked_hz()[electrode])

@@ -17,9 +17,9 @@ from prosthesis.safety import Guard
 from prosthesis.solver import Coupling, CrosstalkModulator, open_modulator, solve
 
 UTAH = load_rig("utah96")
-NONE = Crosstalk(distance_mm=(), share=(), pairs=0)
-SOME = Crosstalk(distance_mm=(0.8, 1.5, 3.0), share=(0.08, 0.03, 0.0), pairs=12)
-STRONG = Crosstalk(distance_mm=(0.8, 3.0), share=(0.3, 0.1), pairs=12)
+NONE = Crosstalk(distance_mm=(), share=(), trials=0)
+SOME = Crosstalk(distance_mm=(0.8, 1.5, 3.0), share=(0.08, 0.03, 0.0), trials=12)
+STRONG = Crosstalk(distance_mm=(0.8, 3.0), share=(0.3, 0.1), trials=12)
 
 
 def with_crosstalk(rig, crosstalk):
@@ -52,7 +52,7 @@ def test_without_crosstalk_it_is_the_present_modulator(seed):
 
 def test_shares_are_those_of_neighbours_in_the_same_slot():
     x, y = np.array([0.0, 1.0, 1.0, 9.0]), np.zeros(4)
-    coupling = Coupling(x, y, np.array([0, 0, 1, 0], np.uint8), Crosstalk(distance_mm=(1.0,), share=(0.2,), pairs=1))
+    coupling = Coupling(x, y, np.array([0, 0, 1, 0], np.uint8), Crosstalk(distance_mm=(1.0,), share=(0.2,), trials=1))
     assert coupling.add(np.array([10.0, 20.0, 40.0, 80.0])) == pytest.approx([4.0, 2.0, 0.0, 0.0])
     assert coupling.most == pytest.approx(0.2)
 
