@@ -14,10 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 import prosthesis
-from prosthesis.calibration import ActivityCurve, Calibration, Crosstalk, Provenance, TrainParameters
+from prosthesis.calibration import (
+    ActivityCurve,
+    BelowThreshold,
+    Calibration,
+    Crosstalk,
+    Provenance,
+    TrainParameters,
+)
 from prosthesis.config import Rig
 from prosthesis.control import Command
-from prosthesis.crosstalk import Site, choose_rings, measure_crosstalk
+from prosthesis.crosstalk import Site, choose_rings, measure_below, measure_crosstalk
 from prosthesis.curves import rising
 from prosthesis.errors import ConfigError, LinkError
 from prosthesis.layout import places_mm
@@ -195,21 +202,22 @@ def calibrate(
     while running:
         running = _turn(bench, running, rows, rested_ns, clock, plan)
         progress(len(chosen) - len(running), len(chosen))
-    crosstalk = _crosstalk(rig, bench, rows, rested_ns, clock, plan)
-    return _calibration(rig, rows, plan, seed, bench.trials, crosstalk)
+    below, crosstalk = _recorded(rig, bench, rows, rested_ns, clock, plan)
+    made = _calibration(rig, rows, plan, seed, bench.trials)
+    return made.model_copy(update={"below": below, "crosstalk": crosstalk})
 
 
-def _crosstalk(
+def _recorded(
     rig: Rig, bench: Bench, rows: list[_Row], rested_ns: list[int], clock: Clock, plan: Plan
-) -> Crosstalk | None:
-    """Measure what neighbours add, electrodes rested between trials; ``None`` when the array does not record."""
+) -> tuple[BelowThreshold | None, Crosstalk | None]:
+    """Measure what needs no answers: sites below threshold, and what neighbours add; ``None`` without recordings."""
     sites = {
         i: Site(i, row.threshold_ua, row.max_ua, row.evoked_hz, row.activity)
         for i, row in enumerate(rows)
         if row.enabled and row.evoked_hz is not None
     }
     if not sites:
-        return None
+        return None, None
 
     def record(listener: int, currents_ua: Mapping[int, float]) -> float | None:
         for electrode in currents_ua:
@@ -221,7 +229,8 @@ def _crosstalk(
 
     x, y = places_mm(rig.array, rig.config.implant.placements)
     groups = choose_rings(x, y, bench.slot, sorted(sites), seed=0)
-    return measure_crosstalk(record, sites, FRACTIONS, groups)
+    below = measure_below(record, sites, [row.activity for row in rows])
+    return below, measure_crosstalk(record, sites, FRACTIONS, groups)
 
 
 def _turn(
@@ -316,9 +325,7 @@ def _curves(
     return rising([a / max(activity[-1], 1e-9) for a in activity]), brightness, rates[-1] if any(rates) else None
 
 
-def _calibration(
-    rig: Rig, rows: list[_Row], plan: Plan, seed: int | None, trials: int, crosstalk: Crosstalk | None
-) -> Calibration:
+def _calibration(rig: Rig, rows: list[_Row], plan: Plan, seed: int | None, trials: int) -> Calibration:
     modulator = rig.config.modulator
     recorded = any(row.evoked_hz is not None for row in rows)
     x, y = (np.asarray([getattr(row, name) for row in rows]) for name in ("x_deg", "y_deg"))
@@ -348,7 +355,6 @@ def _calibration(
             brightness=tuple(tuple(row.brightness) for row in rows),
         ),
         evoked_hz=_rounded(np.asarray([row.evoked_hz or 0.0 for row in rows])) if recorded else None,
-        crosstalk=crosstalk,
     )
 
 

@@ -48,6 +48,25 @@ class ActivityCurve(Strict):
     brightness: tuple[tuple[float, ...], ...]
 
 
+class BelowThreshold(Strict):
+    """What each site does at currents that are not yet seen: recordings hear more than a person sees.
+
+    ``fraction`` [k] are shares of ``threshold_ua``, rising within 0..1; ``activity`` [n][k] is as in ``ActivityCurve``,
+    and never above what it begins with.
+    """
+
+    fraction: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
+    activity: tuple[tuple[Annotated[float, Field(ge=0, le=1)], ...], ...]
+
+    @model_validator(mode="after")
+    def _rising(self) -> BelowThreshold:
+        if np.any(np.diff(self.fraction) <= 0):
+            raise ValueError("'below.fraction' must rise")
+        if any(len(row) != len(self.fraction) or np.any(np.diff(row) < 0) for row in self.activity):
+            raise ValueError(f"'below.activity' must be rows of {len(self.fraction)} that never fall")
+        return self
+
+
 class Crosstalk(Strict):
     """How much of its current a neighbour adds that pulses in the same raster slot, by their distance.
 
@@ -79,8 +98,8 @@ class Calibration(Strict):
 
     ``rf_sigma_deg`` is the receptive-field size used to sample the scene, ``threshold_ua`` the 50 % detection current,
     ``max_ua`` the most the modulator may ask, ``enabled`` whether the electrode is used at all. Where the array
-    records, ``evoked_hz`` is the rate above spontaneous at ``max_ua`` (by which the curve's activity is divided), and
-    ``crosstalk`` what neighbours add.
+    records, ``evoked_hz`` is the rate above spontaneous at ``max_ua`` (by which the curve's activity is divided),
+    ``below`` the activity below threshold, and ``crosstalk`` what neighbours add.
     """
 
     made: Provenance
@@ -94,6 +113,7 @@ class Calibration(Strict):
     enabled: tuple[bool, ...]
     curve: ActivityCurve
     evoked_hz: tuple[Annotated[float, Field(ge=0)], ...] | None = None
+    below: BelowThreshold | None = None
     crosstalk: Crosstalk | None = None
 
     @property
@@ -124,6 +144,11 @@ class Calibration(Strict):
         if self.evoked_hz is not None and len(self.evoked_hz) != n:
             raise ValueError(f"'evoked_hz' has {len(self.evoked_hz)} rows, 'x_deg' has {n}")
         self._check_curve(n)
+        if self.below is not None and (
+            len(self.below.activity) != n
+            or any(row[-1] > curve[0] for row, curve in zip(self.below.activity, self.curve.activity, strict=True))
+        ):
+            raise ValueError(f"'below.activity' must be {n} rows, none above the start of its 'curve.activity'")
         return self
 
     def _check_curve(self, n: int) -> None:

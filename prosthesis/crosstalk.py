@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.calibration import Crosstalk
+from prosthesis.calibration import BelowThreshold, Crosstalk
 from prosthesis.curves import rising
 
 F64 = npt.NDArray[np.float64]
@@ -22,6 +22,7 @@ Record = Callable[[int, Mapping[int, float]], "float | None"]
 
 REACH_MM = 3.0
 RING_MM = 0.3
+BELOW = (0.25, 0.5, 0.625, 0.75, 0.875)
 LISTENERS, MOST_IN_RING = 8, 6
 # where on the way from threshold to maximum both electrodes are driven: the neighbour's share must not saturate
 DRIVEN_AT = 0.5
@@ -75,6 +76,24 @@ def choose_rings(
             if len(group) < LISTENERS:
                 group.append(Ring(int(u[i]), tuple(int(m) for m in u[members]), float(distance[i, members].mean())))
     return [group for _, group in sorted(bins.items())]
+
+
+def measure_below(
+    record: Record, sites: Mapping[int, Site], curves: Sequence[Sequence[float]]
+) -> BelowThreshold | None:
+    """Return the activity of every site below its threshold; ``None`` where the array does not record.
+
+    ``curves`` are all electrodes' activity from threshold on; a site that is not in ``sites`` gets zeros.
+    """
+    rows = [(0.0,) * len(BELOW)] * len(curves)
+    for electrode, site in sites.items():
+        found = [record(electrode, {electrode: share * site.threshold_ua}) for share in BELOW]
+        if None in found:
+            return None
+        least = site.activity[0]
+        activity = rising([rate / max(site.evoked_hz, 1e-9) for rate in found if rate is not None])
+        rows[electrode] = tuple(min(value, least) for value in activity)
+    return BelowThreshold(fraction=BELOW, activity=tuple(rows))
 
 
 def measure_crosstalk(

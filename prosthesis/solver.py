@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.calibration import Crosstalk
+from prosthesis.calibration import Calibration, Crosstalk
 from prosthesis.config import Rig
 from prosthesis.curves import Curve
 from prosthesis.errors import ConfigError
@@ -22,6 +22,8 @@ F64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 # accelerated projected gradient: with a coupling of 0.5 the residual falls by a third an iteration
 ITERATIONS = 12
+# activity fainter than this is not worth a pulse
+FAINTEST = 0.01
 
 
 class Coupling:
@@ -81,10 +83,11 @@ def solve(coupling: Coupling, felt_ua: F64, least_ua: float, most_ua: F64) -> F6
 class CrosstalkModulator(PulseModulator):
     """A ``PulseModulator`` whose currents allow for what neighbours add, and for the guard's limits.
 
-    The current that tissue feels stays within threshold..maximum; an electrode's own may be lower, where neighbours
+    The current that tissue feels stays within the range that was calibrated, from the faintest recorded activity (where
+    only what is seen was measured, from threshold) to the maximum; an electrode's own may be lower, where neighbours
     give the rest. Where a slot may not carry all that is wanted, the sites with most activity are served first; the
-    guard would scale all of them down, most of them below their thresholds. Raises ``ConfigError`` when the
-    calibration has no crosstalk.
+    guard would scale all of them down, most of them to nothing. Raises ``ConfigError`` when the calibration has no
+    crosstalk.
     """
 
     def __init__(self, rig: Rig) -> None:
@@ -97,9 +100,9 @@ class CrosstalkModulator(PulseModulator):
             )
         x, y = places_mm(rig.array, rig.config.implant.placements)
         self._coupling = Coupling(x, y, self._slot, calibration.crosstalk)
-        fraction = np.asarray(calibration.curve.fraction)
-        reached = self._threshold[:, None] + fraction * self._span[:, None]
-        self._evoked = Curve(reached, np.asarray(calibration.curve.activity))
+        reached, activity = _whole_curve(calibration)
+        self._evoked, self._felt = Curve(reached, activity), Curve(activity, reached)
+        self._least = self._at_threshold if calibration.below is None else np.full(len(activity), FAINTEST)
         limits = guard_limits(rig)
         width_us = float(rig.config.modulator.pulse_width_us)
         hard = [cap for cap in limits.caps if cap.tier == "hard"]
@@ -107,12 +110,12 @@ class CrosstalkModulator(PulseModulator):
         self._most_ua: F64 = np.minimum.reduce([np.broadcast_to(cap, self._threshold.shape) for cap in caps])
         self._slot_ua, self._simultaneous = limits.slot_current_ua, limits.simultaneous
 
-    def _solved(self, amplitude_ua: F64, activity: F32) -> F64:
-        known = np.isfinite(amplitude_ua)
-        felt = np.where(known, amplitude_ua, 0.0)
+    def _currents(self, activity: F32) -> F64:
+        wanted = (activity > 0) & (activity >= self._least) & self._enabled
+        felt = np.where(wanted, self._felt(activity), 0.0)
         felt = np.where(self._affordable(np.minimum(felt, self._most_ua), activity), felt, 0.0)
         solved = solve(self._coupling, felt, self._lsb_na / 1000, self._most_ua)
-        return np.where(known, solved, amplitude_ua)
+        return np.where(np.isnan(activity) & self._enabled, np.nan, solved)
 
     def _affordable(self, amplitude_ua: F64, activity: F32) -> Mask:
         """Return which electrodes each slot can drive together, those with most activity first."""
@@ -135,6 +138,20 @@ class CrosstalkModulator(PulseModulator):
         current = np.asarray(amplitude_ua, np.float64)
         felt = current + self._coupling.add(current)
         return np.where((current > 0) & self._enabled, self._evoked(felt), 0.0)
+
+
+def _whole_curve(calibration: Calibration) -> tuple[F64, F64]:
+    """Return currents f64[n, k] in uA and the activity f64[n, k] measured there, never falling along a row."""
+    threshold, span = (
+        calibration.column("threshold_ua"),
+        calibration.column("max_ua") - calibration.column("threshold_ua"),
+    )
+    reached = threshold[:, None] + np.asarray(calibration.curve.fraction) * span[:, None]
+    activity = np.asarray(calibration.curve.activity)
+    if calibration.below is None:
+        return reached, activity
+    below = threshold[:, None] * np.asarray(calibration.below.fraction)
+    return np.hstack((below, reached)), np.hstack((np.asarray(calibration.below.activity), activity))
 
 
 def open_modulator(rig: Rig) -> PulseModulator:
