@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 import zmq
 
 from prosthesis import __version__
@@ -132,11 +133,17 @@ def open_bijective(rig: Rig) -> BijectiveTranslator:
             f"{rig.path}: key 'translator.map': '{brain_map.card.name}' was made for encoder "
             f"'{brain_map.card.model}', not for '{config.encoder.model}' as it is here; make a map for it"
         )
-    evoked_hz = brain_map.most_hz - brain_map.spontaneous_hz
+    card, enabled = brain_map.card, rig.calibration.column("enabled").astype(bool)
+    rest_hz = np.asarray(card.spontaneous_hz)
+    if max(card.sites, default=0) >= len(enabled):
+        raise ConfigError(
+            f"{rig.path}: key 'translator.map': '{card.name}' was made for more electrodes; make one for it"
+        )
+    evoked_hz = np.zeros(len(enabled))
+    evoked_hz[list(card.sites)] = np.asarray(card.most_hz) - rest_hz
     if rig.calibration.evoked_hz is not None:
         evoked_hz = rig.calibration.column("evoked_hz")
-    enabled = rig.calibration.column("enabled").astype(bool)
-    return BijectiveTranslator(brain_map.code_map, brain_map.spontaneous_hz, evoked_hz, enabled)
+    return BijectiveTranslator(brain_map.code_map, card.sites, rest_hz, evoked_hz, enabled)
 
 
 def run_rig(

@@ -48,10 +48,11 @@ class CodeMap(Protocol):
 
 
 class MapCard(Strict):
-    """What a map joins: the codes of encoder ``model`` (by its graph's hash) and the rates at n sites.
+    """What a map joins: the codes of encoder ``model`` (by its graph's hash) and the rates at ``sites`` [m].
 
-    ``spontaneous_hz`` and ``most_hz`` [n] are each site's rate at rest and the most it does; ``brain`` says whose sites
-    they were, in whom the map was fitted.
+    ``sites`` are electrodes' indices, rising: those in use when the map was made. ``spontaneous_hz`` and ``most_hz``
+    [m] are each site's rate at rest and the most it does; ``brain`` says whose sites they were, in whom the map was
+    fitted.
     """
 
     schema_version: Literal[0] = 0
@@ -65,13 +66,17 @@ class MapCard(Strict):
     samples: int
     built_by: str
     licence: str = "Apache-2.0"
+    sites: tuple[Annotated[int, Field(ge=0)], ...]
     spontaneous_hz: tuple[Rate, ...]
     most_hz: tuple[Rate, ...]
 
     @model_validator(mode="after")
     def _rising(self) -> MapCard:
-        if len(self.spontaneous_hz) != len(self.most_hz):
-            raise ValueError(f"'most_hz' has {len(self.most_hz)} rows, 'spontaneous_hz' has {len(self.spontaneous_hz)}")
+        for name in ("spontaneous_hz", "most_hz"):
+            if len(getattr(self, name)) != len(self.sites):
+                raise ValueError(f"'{name}' has {len(getattr(self, name))} rows, 'sites' has {len(self.sites)}")
+        if any(b <= a for a, b in zip(self.sites, self.sites[1:], strict=False)):
+            raise ValueError("'sites' must rise")
         if any(most <= rest for rest, most in zip(self.spontaneous_hz, self.most_hz, strict=True)):
             raise ValueError("'most_hz' must be above 'spontaneous_hz' at every site")
         return self
@@ -85,16 +90,6 @@ class BrainMap:
     card: MapCard
     code_map: CodeMap
 
-    @property
-    def spontaneous_hz(self) -> F64:
-        """Each site's rate at rest, f64[n]."""
-        return np.asarray(self.card.spontaneous_hz)
-
-    @property
-    def most_hz(self) -> F64:
-        """The most that each site does, f64[n]."""
-        return np.asarray(self.card.most_hz)
-
 
 def map_folder(name_or_path: str, beside: Path | None = None) -> Path:
     """Return the folder that ``name_or_path`` means: a shipped map, or a path (also ``beside`` the rig)."""
@@ -102,13 +97,13 @@ def map_folder(name_or_path: str, beside: Path | None = None) -> Path:
         for folder in ([beside / name_or_path] if beside else []) + [Path(name_or_path)]:
             if folder.is_dir():
                 return folder
-        raise ConfigError(f"key 'translator.map': no folder '{name_or_path}'; make one with 'python -m ' ...")
+        raise ConfigError(f"key 'translator.map': no folder '{name_or_path}'; check the path")
     folder = config_root() / "maps" / name_or_path
     if not folder.is_dir():
         there = ", ".join(sorted(path.parent.name for path in folder.parent.glob(f"*/{CARD}"))) or "none"
         raise ConfigError(
             f"key 'translator.map': no map named '{name_or_path}'; there are: {there}; "
-            f"a folder of your own is given as './{name_or_path}'"
+            "make it with 'python -m prosthesis_train.make_map RIG', or give a folder of your own as a path"
         )
     return folder
 
@@ -122,17 +117,17 @@ def load_brain_map(folder: Path) -> BrainMap:
     if found != card.map_sha256:
         raise ConfigError(f"{folder / MAP}: sha256 is not the card's: changed or damaged; copy or make the map again")
     code_map = load_codemap(folder / MAP)
-    if code_map.n != len(card.most_hz):
-        raise ConfigError(f"{folder / CARD}: {len(card.most_hz)} sites, but the map has {code_map.n}; make it again")
+    if code_map.n != len(card.sites):
+        raise ConfigError(f"{folder / CARD}: {len(card.sites)} sites, but the map has {code_map.n}; make it again")
     return BrainMap(folder, card, code_map)
 
 
 def save_card(card: MapCard, folder: Path) -> None:
     """Write ``card`` beside its map."""
     data = card.model_dump(mode="json")
-    rates = {key: [round(rate, 4) for rate in data.pop(key)] for key in ("spontaneous_hz", "most_hz")}
+    rows = {key: [round(value, 4) for value in data.pop(key)] for key in ("sites", "spontaneous_hz", "most_hz")}
     text = yaml.safe_dump(data, sort_keys=False, width=120)
-    lines = "".join(f"{key}: {values}\n" for key, values in rates.items())
+    lines = "".join(f"{key}: {values}\n" for key, values in rows.items())
     (folder / CARD).write_text(text + lines, encoding="utf-8")
 
 

@@ -9,19 +9,13 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import prosthesis
-from prosthesis.calibration import (
-    ActivityCurve,
-    BelowThreshold,
-    Calibration,
-    Crosstalk,
-    Provenance,
-    TrainParameters,
-)
+from prosthesis.calibration import ActivityCurve, Calibration, Provenance, TrainParameters
 from prosthesis.config import Rig
 from prosthesis.control import Command
 from prosthesis.crosstalk import Site, choose_rings, measure_below, measure_crosstalk
@@ -42,6 +36,8 @@ FRACTIONS = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0)
 # quick first, then fine: the factor by which the current changes, one step down the list a reversal
 STEPS = (1.6, 1.35, 1.2, 1.12, 1.12, 1.12, 1.12)
 REPEATS = 4
+# video drives a site without pause: what it then does at most is recorded after a train as long as this
+SUSTAINED_S = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +119,15 @@ class Bench:
             return Answer(place=self._participant.point())
         return Answer(brightness=self._participant.rate(), rate_hz=rate_hz)
 
-    def record(self, listener: int, currents_ua: Mapping[int, float]) -> float | None:
-        """Stimulate these electrodes for one train and return what was recorded at ``listener`` in Hz, if anything."""
+    def record(self, listener: int, currents_ua: Mapping[int, float], train_s: float = 0.0) -> float | None:
+        """Stimulate these electrodes for a train and return what was recorded at ``listener`` in Hz, if anything.
+
+        ``train_s`` 0 is the plan's.
+        """
         self.trials += 1
         self._arm()
         self._participant.attend()
-        for _ in range(max(1, round(self._plan.train_s / self._frame_s))):
+        for _ in range(max(1, round((train_s or self._plan.train_s) / self._frame_s))):
             self._frame(self._pattern(currents_ua))
         rate_hz = self._recorded_hz(listener)
         self._frame(self._modulator.silent(self._next(), self._clock.now_ns()))
@@ -202,35 +201,38 @@ def calibrate(
     while running:
         running = _turn(bench, running, rows, rested_ns, clock, plan)
         progress(len(chosen) - len(running), len(chosen))
-    below, crosstalk = _recorded(rig, bench, rows, rested_ns, clock, plan)
-    made = _calibration(rig, rows, plan, seed, bench.trials)
-    return made.model_copy(update={"below": below, "crosstalk": crosstalk})
+    recorded = _recorded(rig, bench, rows, rested_ns, clock, plan)
+    return _calibration(rig, rows, plan, seed, bench.trials).model_copy(update=recorded)
 
 
 def _recorded(
     rig: Rig, bench: Bench, rows: list[_Row], rested_ns: list[int], clock: Clock, plan: Plan
-) -> tuple[BelowThreshold | None, Crosstalk | None]:
-    """Measure what needs no answers: sites below threshold, and what neighbours add; ``None`` without recordings."""
+) -> dict[str, Any]:
+    """Return the parts of a calibration that need no answers: none of them where the array does not record."""
     sites = {
         i: Site(i, row.threshold_ua, row.max_ua, row.evoked_hz, row.activity)
         for i, row in enumerate(rows)
         if row.enabled and row.evoked_hz is not None
     }
     if not sites:
-        return None, None
+        return {}
 
-    def record(listener: int, currents_ua: Mapping[int, float]) -> float | None:
+    def record(listener: int, currents_ua: Mapping[int, float], train_s: float = 0.0) -> float | None:
         for electrode in currents_ua:
             clock.sleep_until(rested_ns[electrode])
-        rate_hz = bench.record(listener, currents_ua)
+        rate_hz = bench.record(listener, currents_ua, train_s)
         for electrode in currents_ua:
             rested_ns[electrode] = clock.now_ns() + int(plan.recovery_s * NS_PER_S)
         return rate_hz
 
     x, y = places_mm(rig.array, rig.config.implant.placements)
     groups = choose_rings(x, y, bench.slot, sorted(sites), seed=0)
-    below = measure_below(record, sites, [row.activity for row in rows])
-    return below, measure_crosstalk(record, sites, FRACTIONS, groups)
+    sustained = [record(i, {i: sites[i].max_ua}, SUSTAINED_S) if i in sites else None for i in range(rig.electrodes)]
+    return {
+        "evoked_hz": _rounded(np.asarray([rate_hz or 0.0 for rate_hz in sustained])),
+        "below": measure_below(record, sites, [row.activity for row in rows]),
+        "crosstalk": measure_crosstalk(record, sites, FRACTIONS, groups),
+    }
 
 
 def _turn(
@@ -327,7 +329,6 @@ def _curves(
 
 def _calibration(rig: Rig, rows: list[_Row], plan: Plan, seed: int | None, trials: int) -> Calibration:
     modulator = rig.config.modulator
-    recorded = any(row.evoked_hz is not None for row in rows)
     x, y = (np.asarray([getattr(row, name) for row in rows]) for name in ("x_deg", "y_deg"))
     on = np.asarray([row.enabled for row in rows])
     return Calibration(
@@ -354,7 +355,6 @@ def _calibration(rig: Rig, rows: list[_Row], plan: Plan, seed: int | None, trial
             activity=tuple(tuple(row.activity) for row in rows),
             brightness=tuple(tuple(row.brightness) for row in rows),
         ),
-        evoked_hz=_rounded(np.asarray([row.evoked_hz or 0.0 for row in rows])) if recorded else None,
     )
 
 

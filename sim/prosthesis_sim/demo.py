@@ -98,7 +98,7 @@ def open_reader(rig: Rig) -> Reader:
     engine = OnnxEngine(bundle.graph_path(graph), "cpu")
 
     def read(rate_hz: npt.NDArray[np.floating]) -> F32:
-        return translator.read(0, 0, translator.rest_hz + rate_hz).values
+        return translator.read(0, 0, rate_hz).values
 
     def paint(code: F32) -> U8:
         picture = engine.run({graph.inputs[0].name: code[None].astype(np.float32)})[graph.outputs[0].name][0]

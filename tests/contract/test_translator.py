@@ -26,7 +26,8 @@ def retinotopic():
 def bijective():
     rig = load_rig("utah96")
     enabled = np.asarray(rig.calibration.enabled)
-    made = BijectiveTranslator(LinearMap(60, 96), np.full(96, 5.0), np.full(96, 40.0), enabled)
+    sites = np.arange(96)
+    made = BijectiveTranslator(LinearMap(60, 96), sites, np.full(96, 5.0), np.full(96, 40.0), enabled)
     return made, "latent", (60,), rig.calibration
 
 

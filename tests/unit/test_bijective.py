@@ -16,7 +16,7 @@ def latent(values):
 def translator(d=4, n=6, enabled=None, evoked=20.0, rest=5.0):
     on = np.ones(n, bool) if enabled is None else np.asarray(enabled)
     code_map = LinearMap(d, n)
-    return BijectiveTranslator(code_map, np.full(n, rest), np.full(n, evoked), on), code_map
+    return BijectiveTranslator(code_map, np.arange(n), np.full(n, rest), np.full(n, evoked), on), code_map
 
 
 def test_activity_is_the_rate_above_rest_over_what_can_be_evoked():
@@ -43,17 +43,32 @@ def test_a_site_not_in_use_tells_the_reader_nothing():
     rates = code_map.to_brain(z[None])[0]
     other = rates.copy()
     other[2] = 1e3
-    np.testing.assert_array_equal(made.read(1, 1, rates).values, made.read(1, 1, other).values)
+    np.testing.assert_array_equal(made.read(1, 1, rates - 5).values, made.read(1, 1, other - 5).values)
 
 
 def test_a_map_of_other_sites_is_refused():
-    with pytest.raises(ConfigError, match="a map of 6 sites, but there are 7 electrodes; make a map for this rig"):
-        BijectiveTranslator(LinearMap(4, 6), np.ones(7), np.ones(7), np.ones(7, bool))
+    with pytest.raises(ConfigError, match="a map of 6 sites with 7 electrodes and 7 rates at rest; make it again"):
+        BijectiveTranslator(LinearMap(4, 6), np.arange(7), np.ones(7), np.ones(7), np.ones(7, bool))
+    with pytest.raises(ConfigError, match="knows electrode 9, but there are 8; make a map for this rig"):
+        BijectiveTranslator(LinearMap(4, 6), [0, 1, 2, 3, 4, 9], np.ones(6), np.ones(8), np.ones(8, bool))
+
+
+def test_a_map_of_some_of_the_electrodes_leaves_the_others_alone():
+    code_map = LinearMap(4, 6)
+    some = [1, 2, 4, 5, 7, 8]
+    made = BijectiveTranslator(code_map, some, np.zeros(6), np.full(10, 60.0), np.ones(10, bool))
+    z = np.array([0.1, 0.2, -0.1, 0.0])
+    brain = made.translate(latent(z))
+    assert brain.activity[some] == pytest.approx(code_map.to_brain(z[None])[0] / 60, abs=1e-6)
+    assert not np.delete(brain.activity, some).any()
+    assert made.invert(brain).values == pytest.approx(z, abs=1e-5)
 
 
 def test_a_site_that_evokes_nothing_is_asked_for_nothing():
     code_map = LinearMap(4, 6)
-    made = BijectiveTranslator(code_map, np.full(6, 5.0), np.array([0.0, 20, 20, 20, 20, 20]), np.ones(6, bool))
+    made = BijectiveTranslator(
+        code_map, np.arange(6), np.full(6, 5.0), np.array([0.0, 20, 20, 20, 20, 20]), np.ones(6, bool)
+    )
     for seed in range(5):
         assert made.translate(latent(np.random.default_rng(seed).normal(size=4))).activity[0] == 0
 

@@ -85,7 +85,8 @@ def make_map(rig: Rig, out: Path | None = None, kind: str = KIND, samples: int =
     data = open_images(artefact.card["settings"]["data"], int(artefact.card["side"]), int(artefact.card["channels"]))
     shown = answers(artefact, brain, data.train[:samples], world.sites.seed, say)
     say(f"fitting {kind} to {len(shown.codes)} pictures")
-    code_map = fit_map(kind, shown.codes, shown.rates_hz)
+    sites = np.flatnonzero(rig.calibration.column("enabled"))
+    code_map = fit_map(kind, shown.codes, shown.rates_hz[:, sites])
     folder = out or config_root() / "maps" / config.translator.map
     folder.mkdir(parents=True, exist_ok=True)
     code_map.save(folder / MAP)
@@ -99,8 +100,9 @@ def make_map(rig: Rig, out: Path | None = None, kind: str = KIND, samples: int =
         pictures=f"{data.source}, digest {data.digest[:16]}",
         samples=len(shown.codes),
         built_by=f"python -m prosthesis_train.make_map {config.name}",
-        spontaneous_hz=tuple(float(rate) for rate in brain.spontaneous_hz),
-        most_hz=tuple(float(rate) for rate in brain.most_hz),
+        sites=tuple(int(site) for site in sites),
+        spontaneous_hz=tuple(float(rate) for rate in brain.spontaneous_hz[sites]),
+        most_hz=tuple(float(rate) for rate in brain.most_hz[sites]),
     )
     save_card(card, folder)
     return folder
