@@ -98,7 +98,8 @@ class Calibration(Strict):
 
     ``rf_sigma_deg`` is the receptive-field size used to sample the scene, ``threshold_ua`` the 50 % detection current,
     ``max_ua`` the most the modulator may ask, ``enabled`` whether the electrode is used at all. Where the array
-    records, ``evoked_hz`` is the rate above spontaneous at ``max_ua`` in a sustained train, ``below`` the activity below threshold, and ``crosstalk`` what neighbours add.
+    records, ``evoked_hz`` is the rate above spontaneous at ``max_ua`` in a sustained train, ``below`` the activity
+    below threshold, and ``crosstalk`` what neighbours add.
     """
 
     made: Provenance
