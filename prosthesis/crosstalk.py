@@ -3,7 +3,7 @@
 By the electrode's own calibrated curve, the rate that the ring adds is worth so much current; that over the ring's
 currents is their share. A ring is all of one slot at about one distance: together they stand out from the noise, which
 is the pulse more or less that a train may hold. The median over several electrodes is taken (one whose current has few
-steps has a rough curve), and made to fall with distance.
+steps has a rough curve); one within twice its standard error is nothing; and shares are made to fall with distance.
 """
 
 from __future__ import annotations
@@ -118,6 +118,13 @@ def measure_crosstalk(
             measured.append((ring.distance_mm, added_ua / sum(others.values())))
         distance, share = np.median(measured, axis=0)
         places.append(round(float(distance), 4))
-        shares.append(float(share))
+        shares.append(float(share) if share > _noise(np.asarray(measured)[:, 1]) else 0.0)
     falling = rising(shares[::-1])[::-1]
     return Crosstalk(distance_mm=tuple(places), share=falling, trials=2 * sum(len(group) for group in groups))
+
+
+def _noise(values: F64) -> float:
+    """Return twice the standard error of a median, sqrt(pi / 2) of a mean's; 0 where one value tells nothing of it."""
+    if len(values) < 2:
+        return 0.0
+    return float(2 * np.sqrt(np.pi / 2 / len(values)) * values.std(ddof=1))
