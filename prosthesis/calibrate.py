@@ -216,10 +216,13 @@ def _recorded(
     }
     if not sites:
         return {}
+    random = np.random.default_rng(0)
 
     def record(listener: int, currents_ua: Mapping[int, float], train_s: float = 0.0) -> float | None:
         for electrode in currents_ua:
             clock.sleep_until(rested_ns[electrode])
+        # the implant's pulses run on: at a fixed phase every train of one kind would hold the same pulse more or less
+        clock.sleep_until(clock.now_ns() + int(random.uniform(0.0, NS_PER_S / rig.config.modulator.rate_hz)))
         rate_hz = bench.record(listener, currents_ua, train_s)
         for electrode in currents_ua:
             rested_ns[electrode] = clock.now_ns() + int(plan.recovery_s * NS_PER_S)
