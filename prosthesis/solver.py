@@ -53,7 +53,8 @@ class Coupling:
         self._padded[:-1] = current
         shared = self._blocks @ self._padded[self._who][:, :, None]
         self._sum[self._who] = shared[:, :, 0]
-        return self._sum[:-1].copy()
+        added: F64 = self._sum[:-1].copy()
+        return added
 
 
 def solve(coupling: Coupling, felt_ua: F64, least_ua: float, most_ua: F64) -> F64:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from prosthesis.assembly import open_bijective, run_rig, with_choices
 from prosthesis.bundle import load_bundle
 from prosthesis.config import Rig, load_rig
-from prosthesis.engines.onnx import OnnxEngine
+from prosthesis.engines import open_engine
 from prosthesis.errors import ConfigError, LinkError
 from prosthesis.links.keys import load_keys
 from prosthesis.links.zmq import PARTICIPANT
@@ -95,7 +95,7 @@ def open_reader(rig: Rig) -> Reader:
     if len(bundle.manifest.graphs) < 2:
         raise ConfigError(f"{bundle.folder}: has no generator to paint codes with; choose a bundle that has one")
     graph = bundle.manifest.graphs[1]
-    engine = OnnxEngine(bundle.graph_path(graph), "cpu")
+    engine = open_engine(bundle, "onnx", index=1)
 
     def read(rate_hz: npt.NDArray[np.floating]) -> F32:
         return translator.read(0, 0, rate_hz).values

@@ -131,7 +131,8 @@ class Stage:
     Without a rig, electrodes are drawn in rows by number, and the View's crop is not.
     """
 
-    topics, size = SHOWN, (WIDTH, HEIGHT)
+    topics: tuple[str, ...] = SHOWN
+    size: tuple[int, int] = (WIDTH, HEIGHT)
 
     def __init__(self, rig: Rig | None) -> None:
         self._rig = rig

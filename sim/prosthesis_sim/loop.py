@@ -62,7 +62,7 @@ class LoopStage:
     """Six panels a moment: camera, its code painted, activity wanted; percept, what is read back, activity evoked."""
 
     topics: tuple[str, ...] = ("frame", "machine_code", "brain_code", "percept", "evoked", "world_hops", "telemetry")
-    size = (3 * (PANEL + GAP) + GAP, HEAD + 2 * ROW + 44)
+    size: tuple[int, int] = (3 * (PANEL + GAP) + GAP, HEAD + 2 * ROW + 44)
 
     def __init__(self, rig: Rig, reader: Reader) -> None:
         self._stage, self._reader = Stage(rig), reader
@@ -159,8 +159,8 @@ def summarise_loop(log: Path, reader: Reader) -> LoopSummary:
                 heard.wanted[brain.seq] = brain.activity
             case MachineCode() as code:
                 heard.codes[code.seq] = code.values
-            case Evoked() as evoked:
-                heard.evoked[evoked.seq] = evoked
+            case Evoked() as recorded:
+                heard.evoked[recorded.seq] = recorded
             case _:
                 pass
     both = sorted(heard.wanted.keys() & heard.codes.keys() & heard.evoked.keys())

@@ -148,7 +148,8 @@ def _alone_ua(rig: Rig) -> F64:
     caps = [c for c in guard_limits(rig).caps if c.tier == "hard" and c.rule != "calibrated maximum"]
     nc_to_ua = 1e3 / rig.config.modulator.pulse_width_us
     each = [np.broadcast_to(np.minimum(c.current_ua, c.charge_nc * nc_to_ua), rig.electrodes) for c in caps]
-    return np.minimum.reduce(each)
+    least: F64 = np.minimum.reduce(each)
+    return least
 
 
 def fit_patient(rig: Rig, number: int, artefact: Artefact, pictures: U8) -> Patient:
