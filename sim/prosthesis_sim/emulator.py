@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from prosthesis import control
@@ -19,10 +18,9 @@ from prosthesis_sim.electrodes import place
 from prosthesis_sim.implant import Implant
 from prosthesis_sim.participant import Participant
 from prosthesis_sim.patient import WorldConfig
-from prosthesis_sim.sites import most_evoked_hz
+from prosthesis_sim.sites import recording
 from prosthesis_sim.world import World
 
-F64 = npt.NDArray[np.float64]
 HOPS = ("receive", "open", "deliver", "percept")
 
 
@@ -41,7 +39,7 @@ class Emulator:
 
     ``step`` may run the patient ahead of ``now_ns`` by one pulse period, so that the percept of a new pattern shows
     what it evoked; charge is never counted late, and no time to live is overrun. ``see`` false leaves the percept
-    unrendered.
+    unrendered. ``evoked_hz()`` are the rates above spontaneous f64[n] that RECORD tells of one by one.
     """
 
     def __init__(
@@ -57,8 +55,9 @@ class Emulator:
     ) -> None:
         self._now_ns, self._see = now_ns, see
         self.implant = Implant(rig, now_ns())
-        self.world = World(config, place(rig.config.implant, rig.array), patient, day)
-        self._most_hz = most_evoked_hz(config, rig.electrodes)
+        array = place(rig.config.implant, rig.array)
+        self.world = World(config, array, patient, day)
+        self.evoked_hz = recording(self.world, array)
         self.participant = Participant(self.world, patient + 1)
         self._door = ImplantDoor(self.implant, identity, allowed, self._record)
         self.channel = Channel(rig.link.radio, patient + 2)
@@ -134,10 +133,6 @@ class Emulator:
             self.world.step(piece)
             self.participant.watch()
         return delivered
-
-    def evoked_hz(self) -> F64:
-        """Return the rate above spontaneous at every site now, f64[n]: what RECORD tells of one."""
-        return self._most_hz * self.world.activity()
 
     def _record(self, electrode: int) -> float:
         return float(self.evoked_hz()[electrode])

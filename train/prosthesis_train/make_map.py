@@ -85,7 +85,7 @@ def make_map(rig: Rig, out: Path | None = None, kind: str = KIND, samples: int =
     data = open_images(artefact.card["settings"]["data"], int(artefact.card["side"]), int(artefact.card["channels"]))
     shown = answers(artefact, brain, data.train[:samples], world.sites.seed, say)
     say(f"fitting {kind} to {len(shown.codes)} pictures")
-    sites = np.flatnonzero(rig.calibration.column("enabled"))
+    sites = np.flatnonzero(rig.calibration.column("enabled").astype(bool) & brain.active)
     code_map = fit_map(kind, shown.codes, shown.rates_hz[:, sites])
     folder = out or config_root() / "maps" / config.translator.map
     folder.mkdir(parents=True, exist_ok=True)

@@ -158,7 +158,7 @@ def fit_patient(rig: Rig, number: int, artefact: Artefact, pictures: U8) -> Pati
     mine = _population(world).model_copy(update={"seed": number})
     brain = frozen_brain(mine.population, number)
     shown = answers(artefact, brain, pictures, number)
-    sites = np.flatnonzero(rig.calibration.column("enabled"))
+    sites = np.flatnonzero(rig.calibration.column("enabled").astype(bool) & brain.active)
     code_map = fit_map(KIND, shown.codes, shown.rates_hz[:, sites])
     return on(rig, Patient(rig, world.model_copy(update={"sites": mine}), brain, code_map, sites))
 
