@@ -25,7 +25,7 @@ CARD, MAP = "card.yaml", "map.npz"
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class CodeMap(Protocol):
+class CodeMapLike(Protocol):
     """What a fitted map does (``codemap.py``): codes f[b, d] to expected rates f[b, n] in Hz, and back."""
 
     @property
@@ -88,7 +88,7 @@ class BrainMap:
 
     folder: Path
     card: MapCard
-    code_map: CodeMap
+    code_map: CodeMapLike
 
 
 def map_folder(name_or_path: str, beside: Path | None = None) -> Path:

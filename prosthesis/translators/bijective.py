@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.brainmap import CodeMap
+from prosthesis.brainmap import CodeMapLike
 from prosthesis.errors import ConfigError
 from prosthesis.messages import BrainCode, MachineCode, readonly
 
@@ -24,7 +24,7 @@ class BijectiveTranslator:
     """
 
     def __init__(
-        self, code_map: CodeMap, sites: npt.ArrayLike, spontaneous_hz: F64, evoked_hz: F64, enabled: Mask
+        self, code_map: CodeMapLike, sites: npt.ArrayLike, spontaneous_hz: F64, evoked_hz: F64, enabled: Mask
     ) -> None:
         self._sites: I64 = np.asarray(sites, np.int64)
         n = len(enabled)

@@ -32,7 +32,7 @@ from prosthesis_train.reading.maps import fit_map
 
 F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
-SAMPLES, KIND, COUNTED_S = 8000, "ols", 0.2
+SAMPLES, KIND, COUNTED_S = 8000, "gls", 0.2
 BATCH = 250
 LUMA = np.array([0.2126, 0.7152, 0.0722])  # Rec. 709, on the values as the camera gives them
 Say = Callable[[str], None]

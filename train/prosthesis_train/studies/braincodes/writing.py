@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from scipy import stats
 
-from prosthesis.brainmap import CodeMap
+from prosthesis.brainmap import CodeMapLike
 from prosthesis.config import Limits, Rig, load_rig
 from prosthesis.errors import ProsthesisError
 from prosthesis.limits import guard_limits
@@ -47,7 +47,7 @@ F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
 Say = Callable[[str], None]
 
-MODEL, KIND = "bigbigan-scenes", "ols"
+MODEL, KIND = "bigbigan-scenes", "gls"
 RIGS = ("utah96_latent", "nhp1024_latent")
 BRAINS, SEEDS = (0, 1, 2), (0, 1, 2)
 SHOWN, FITTED = 24, 3000
@@ -62,7 +62,7 @@ class Patient:
     rig: Rig
     world: WorldConfig
     brain: Any
-    code_map: CodeMap
+    code_map: CodeMapLike
     sites: npt.NDArray[np.int64]
 
 
@@ -78,17 +78,21 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Nearness:
-    """Correlations of evoked with wanted rates: by site over pictures, by picture over sites; with natural ones."""
+    """Correlations of evoked with wanted rates: by site over pictures, by picture over sites; with natural ones.
+
+    ``read_back`` is that of the pictures' codes with those that the true map reads from the evoked rates, by number.
+    """
 
     by_site: float
     by_picture: float
     natural: float
+    read_back: float
 
 
 class Scrambled:
     """A map whose sites were shuffled: the same rates, at the wrong places."""
 
-    def __init__(self, code_map: CodeMap, seed: int) -> None:
+    def __init__(self, code_map: CodeMapLike, seed: int) -> None:
         self._map, self.d, self.n = code_map, code_map.d, code_map.n
         self._order = np.random.default_rng(seed).permutation(code_map.n)
 
@@ -218,7 +222,9 @@ def write(patient: Patient, arm: Arm, artefact: Artefact, pictures: U8) -> Nearn
     # a site that never changes has no correlation, which is no nearness
     by_site, naturally = (np.nan_to_num(rowwise_r(target.T, evoked.T)) for target in (wanted, natural))
     by_picture = np.nan_to_num(rowwise_r(wanted, evoked))
-    return Nearness(float(by_site.mean()), float(by_picture.mean()), float(naturally.mean()))
+    back = patient.code_map.to_machine(evoked + patient.brain.spontaneous_hz[patient.sites])
+    read_back = np.nan_to_num(rowwise_r(codes.T, back.T))
+    return Nearness(*(float(r.mean()) for r in (by_site, by_picture, naturally, read_back)))
 
 
 def encode(artefact: Artefact, pictures: U8) -> npt.NDArray[np.float32]:
@@ -261,6 +267,7 @@ def _rows(name: str, runs: Sequence[Nearness]) -> list[Figure]:
         "by_site": "by site over pictures",
         "by_picture": "by picture over sites",
         "natural": "with the sighted brain's own rates, by site",
+        "read_back": "of the code with the code read back, by number",
     }
     return [_row(f"{name}, r {text}", [getattr(run, key) for run in runs]) for key, text in what.items()]
 
