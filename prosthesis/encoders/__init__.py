@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prosthesis.config import EncoderConfig
+from prosthesis.hops import EncoderConfig
 from prosthesis.protocols import Encoder
 from prosthesis.view import View
 

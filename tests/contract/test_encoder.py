@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from prosthesis.bundle import bundle_names, load_bundle
-from prosthesis.config import LatentEncoderConfig, MapEncoderConfig
 from prosthesis.encoders import open_encoder
+from prosthesis.hops import LatentEncoderConfig, MapEncoderConfig
 from prosthesis.messages import Frame
 from prosthesis.protocols import Encoder
 from prosthesis.view import Field, View

@@ -118,7 +118,7 @@ def test_without_a_calibration_nominal_values_reach_the_dacs_full_scale(lab: Pat
 
 def test_an_unknown_rig_is_answered_with_those_there_are() -> None:
     with pytest.raises(
-        ConfigError, match="no rig named 'utah95'; there are: alpha1600, argus60, icvp400, nhp1024, prima378, utah96"
+        ConfigError, match="no rig named 'utah95'; there are: alpha1600, argus60, icvp400, nhp1024, nhp1024_latent"
     ):
         load_rig("utah95")
 

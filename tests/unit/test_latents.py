@@ -8,11 +8,11 @@ pytest.importorskip("onnxruntime", reason="running graphs needs prosthesis[lapto
 pytest.importorskip("onnx", reason="export needs prosthesis[export]")
 
 from prosthesis.bundle import load_bundle  # noqa: E402
-from prosthesis.config import LatentEncoderConfig, MapEncoderConfig  # noqa: E402
 from prosthesis.encoders import open_encoder  # noqa: E402
 from prosthesis.encoders.latent import code_length  # noqa: E402
 from prosthesis.engines.onnx import OnnxEngine  # noqa: E402
 from prosthesis.errors import ConfigError, ProsthesisError  # noqa: E402
+from prosthesis.hops import LatentEncoderConfig, MapEncoderConfig  # noqa: E402
 from prosthesis.messages import Frame  # noqa: E402
 from prosthesis.view import Field, View  # noqa: E402
 from prosthesis_export.latents import build_latent, encoder_graph  # noqa: E402
