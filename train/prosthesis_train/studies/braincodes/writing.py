@@ -47,7 +47,7 @@ F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
 Say = Callable[[str], None]
 
-MODEL, KIND = "bigbigan-scenes", "gls"
+MODEL, KIND = "bigbigan-scenes", "canonical"
 RIGS = ("utah96_latent", "nhp1024_latent")
 BRAINS, SEEDS = (0, 1, 2), (0, 1, 2)
 SHOWN, FITTED = 24, 3000
