@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,7 +49,8 @@ class It:
         for start in range(0, len(images), _BLOCK):
             mixed = _mixed(self._bank, self._pool, self.mix, images[start : start + _BLOCK])
             seen = ((mixed - self._centre) / self._scale) @ self.read - self._bias
-            out[start : start + _BLOCK] = np.clip(seen * self._gain, 0.0, 1.0)
+            # soft, because pictures unlike dead leaves drive units far above their calibration
+            out[start : start + _BLOCK] = -np.expm1(-np.maximum(seen * self._gain, 0.0))
         return np.asarray(self.spontaneous_hz + (self.most_hz - self.spontaneous_hz) * out)
 
 
@@ -59,7 +61,7 @@ def grow_it(random: np.random.Generator) -> It:
     read = (random.standard_normal((CHANNELS, N)) / np.sqrt(CHANNELS)).astype(np.float32)
     spontaneous = 3.0 * -np.log1p(-random.random(N))  # both chosen
     most = np.maximum(50.0 * np.exp(0.4 * random.standard_normal(N)), spontaneous + 10.0)
-    bank, pool = filter_bank(_grid(), SIDE), _pooling()
+    bank, pool = _front()
     leaves = dead_leaves(CALIBRATION, SIDE, np.random.default_rng(CALIBRATION_SEED))
     mixed = _mixed(bank, pool, mix, leaves)
     centre, scale = mixed.mean(axis=0), np.maximum(mixed.std(axis=0), 1e-6)
@@ -79,12 +81,18 @@ def _grid() -> Units:
     return Units(x, y, frequency, angle, 0 * x, width, width, np.ones(len(x), dtype=bool))
 
 
+@functools.cache
+def _front() -> tuple[F32, F32]:
+    """Return the bank and the pooling, which no seed changes."""
+    return filter_bank(_grid(), SIDE), _pooling()
+
+
 def _pooling() -> F32:
     """Return f32[POOLED^2, MAP^2]: Gaussian means round each pooled place, overlapping by half."""
     axis, middle = (np.arange(MAP) + 0.5) / MAP, (np.arange(POOLED) + 0.5) / POOLED
     near = np.exp(-0.5 * ((middle[:, None] - axis) / (0.6 / POOLED)) ** 2)
     both = np.einsum("ac,bd->abcd", near, near).reshape(POOLED**2, MAP**2)
-    return (both / both.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(both / both.sum(axis=1, keepdims=True), np.float32)
 
 
 def _mixed(bank: F32, pool: F32, mix: F32, images: F32) -> F32:
@@ -95,6 +103,6 @@ def _mixed(bank: F32, pool: F32, mix: F32, images: F32) -> F32:
     pooled /= 0.1 + np.sqrt((pooled**2).mean(axis=2, keepdims=True))
     grid = pooled.reshape(b, POOLED, POOLED, features)
     size = POOLED - 2
-    patches = [grid[:, i : i + 3, j : j + 3].reshape(b, -1) for i in range(size) for j in range(size)]
+    patches: list[F32] = [grid[:, i : i + 3, j : j + 3].reshape(b, -1) for i in range(size) for j in range(size)]
     mixed = np.maximum(np.stack(patches, axis=1) @ mix, 0.0)
     return np.asarray(mixed.mean(axis=1), np.float32)

@@ -48,7 +48,7 @@ def gains(trials: int, n: int, random: np.random.Generator, noise: Noise) -> F64
 def counts(rates_hz: F64, duration_s: float, random: np.random.Generator, noise: Noise | None = None) -> F64:
     """Return spike counts f64[b, n] of one trial per row of ``rates_hz`` f64[b, n]; without ``noise`` as by default."""
     mean = np.asarray(rates_hz, np.float64) * duration_s
-    return random.poisson(mean * gains(*mean.shape, random, noise or Noise())).astype(np.float64)
+    return random.poisson(mean * gains(len(mean), mean.shape[1], random, noise or Noise())).astype(np.float64)
 
 
 def noise_ceiling(repeats: F64) -> F64:

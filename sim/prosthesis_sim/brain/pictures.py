@@ -38,4 +38,4 @@ def contrast(images: F32, side: int) -> F32:
             f"this brain takes gray images [b, {side}, {side}] in 0..1, not {list(images.shape)}; resize them"
         )
     flat = np.asarray(images, np.float32).reshape(len(images), -1)
-    return flat - flat.mean(axis=1, keepdims=True)
+    return np.asarray(flat - flat.mean(axis=1, keepdims=True), np.float32)

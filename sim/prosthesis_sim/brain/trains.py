@@ -46,7 +46,7 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Spikes:
-    """Spikes in no order: ``t_s`` f64[k] after onset, their ``trial`` and ``site`` i64[k], of ``trials`` by ``sites``."""
+    """Spikes in no order: ``t_s`` f64[k] after onset, their ``trial`` and ``site`` i64[k]."""
 
     t_s: F64
     trial: I64
@@ -80,7 +80,7 @@ def spike_trains(
     )
     evoked = (course or Course()).draw(len(site), duration_s, random)
     times = np.where(own, random.random(len(site)) * duration_s, evoked)
-    return Spikes(times, trial, site, *number.shape, duration_s)
+    return Spikes(times, trial, site, number.shape[0], number.shape[1], duration_s)
 
 
 def psth(spikes: Spikes, bin_s: float) -> F64:
