@@ -17,7 +17,7 @@ from prosthesis_train.reading.judging import correlation, latent_error
 F64 = npt.NDArray[np.float64]
 Fit = Callable[[F64, F64, int], CodeMap]
 FOLDS = 3
-EXPONENTS, SHRINKS = (1.0, 0.5, 0.25, 0.0, -0.25, -0.5, -1.0), (0.05, 0.3)
+EXPONENTS, SHRINKS = (1.0, 0.5, 0.0, -0.5, -1.0), (0.05, 0.3)
 
 
 def _linear(fit: Callable[[F64, F64], CodeMap]) -> Fit:
