@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
+import numpy as np
 import zmq
 
 from prosthesis import __version__
@@ -32,9 +34,13 @@ from prosthesis.recorder import Recorder
 from prosthesis.runtime import RunSummary, run
 from prosthesis.safety import Guard
 from prosthesis.session import Credentials, Session
+from prosthesis.solver import open_modulator
 from prosthesis.taps import Context, Tap
 from prosthesis.timing import MonotonicClock
 from prosthesis.view import View, make_view
+
+if TYPE_CHECKING:
+    from prosthesis.translators.bijective import BijectiveTranslator
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ def open_link(rig: Rig) -> tuple[Link, Credentials]:
 
 def open_session(rig: Rig, link: Link, credentials: Credentials, clock: Clock) -> tuple[Session, PulseModulator]:
     """Return a session, not yet opened, with the modulator whose configuration it carries."""
-    modulator = PulseModulator(rig)
+    modulator = open_modulator(rig)
     return Session(link, credentials, modulator.configuration, rig.link.ttl_ms, clock), modulator
 
 
@@ -105,6 +111,39 @@ def _translator(rig: Rig, view: View) -> Translator:
             if shape is None:
                 raise ConfigError(f"{rig.path}: key 'translator': retinotopic needs a map, not a latent code")
             return RetinotopicTranslator(rig.calibration, view, shape)
+        case "bijective":
+            return open_bijective(rig)
+
+
+def open_bijective(rig: Rig) -> BijectiveTranslator:
+    """Return the rig's translator by code map; ``ConfigError`` when its map was made for another encoder or array.
+
+    A site's maximum is what calibration recorded there; where it recorded nothing, the most that the map's card says.
+    """
+    from prosthesis.brainmap import load_brain_map, map_folder
+    from prosthesis.translators.bijective import BijectiveTranslator
+
+    config = rig.config
+    if config.translator.type != "bijective":
+        raise ConfigError(f"{rig.path}: key 'translator': has no code map; use a rig whose translator is bijective")
+    brain_map = load_brain_map(map_folder(config.translator.map, rig.path.parent))
+    graph = load_bundle(config.encoder.model).manifest.graphs[0]
+    if graph.sha256 != brain_map.card.model_sha256:
+        raise ConfigError(
+            f"{rig.path}: key 'translator.map': '{brain_map.card.name}' was made for encoder "
+            f"'{brain_map.card.model}', not for '{config.encoder.model}' as it is here; make a map for it"
+        )
+    card, enabled = brain_map.card, rig.calibration.column("enabled").astype(bool)
+    rest_hz = np.asarray(card.spontaneous_hz)
+    if max(card.sites, default=0) >= len(enabled):
+        raise ConfigError(
+            f"{rig.path}: key 'translator.map': '{card.name}' was made for more electrodes; make one for it"
+        )
+    evoked_hz = np.zeros(len(enabled))
+    evoked_hz[list(card.sites)] = np.asarray(card.most_hz) - rest_hz
+    if rig.calibration.evoked_hz is not None:
+        evoked_hz = rig.calibration.column("evoked_hz")
+    return BijectiveTranslator(brain_map.code_map, card.sites, rest_hz, evoked_hz, enabled)
 
 
 def run_rig(

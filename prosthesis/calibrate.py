@@ -7,8 +7,9 @@ and would measure an implant. Every pulse passes the guard.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,10 @@ import prosthesis
 from prosthesis.calibration import ActivityCurve, Calibration, Provenance, TrainParameters
 from prosthesis.config import Rig
 from prosthesis.control import Command
+from prosthesis.crosstalk import Site, choose_rings, measure_below, measure_crosstalk
+from prosthesis.curves import rising
 from prosthesis.errors import ConfigError, LinkError
+from prosthesis.layout import places_mm
 from prosthesis.limits import guard_limits
 from prosthesis.messages import Refusal, StimulationPattern, readonly
 from prosthesis.modulator import PulseModulator
@@ -32,6 +36,8 @@ FRACTIONS = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0)
 # quick first, then fine: the factor by which the current changes, one step down the list a reversal
 STEPS = (1.6, 1.35, 1.2, 1.12, 1.12, 1.12, 1.12)
 REPEATS = 4
+# video drives a site without pause: what it then does at most is recorded after a train as long as this
+SUSTAINED_S = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +85,9 @@ class _Row:
     x_deg: float = 0.0
     y_deg: float = 0.0
     enabled: bool = False
-    activity: Sequence[float] = FRACTIONS
-    brightness: Sequence[float] = FRACTIONS
+    activity: tuple[float, ...] = FRACTIONS
+    brightness: tuple[float, ...] = FRACTIONS
+    evoked_hz: float | None = None
 
 
 class Bench:
@@ -95,27 +102,36 @@ class Bench:
         self._state = self._guard.initial()
         self._seq = self._sent_ns = 0
         self.electrodes = rig.electrodes
+        self.slot = self._modulator.configuration.slot
         self.trials = 0
 
     def most_ua(self, electrode: int) -> float:
         """Return the largest current that the guard lets through on this electrode."""
-        allowed, _, _ = self._guard.allow(self._pattern(electrode, 1e6), self._guard.initial(), 0.0)
+        allowed, _, _ = self._guard.allow(self._pattern({electrode: 1e6}), self._guard.initial(), 0.0)
         return float(allowed.amplitude_ua[electrode])
 
     def ask(self, electrode: int, trial: Trial) -> Answer:
         """Stimulate one electrode for one train while the participant attends, and put the question."""
-        self.trials += 1
-        self._arm()
-        self._participant.attend()
-        for _ in range(max(1, round(self._plan.train_s / self._frame_s))):
-            self._frame(self._pattern(electrode, trial.amplitude_ua))
-        rate_hz = self._recorded_hz(electrode)
-        self._frame(self._modulator.silent(self._next(), self._clock.now_ns()))
+        rate_hz = self.record(electrode, {electrode: trial.amplitude_ua})
         if trial.question == "seen":
             return Answer(seen=self._participant.seen())
         if trial.question == "point":
             return Answer(place=self._participant.point())
         return Answer(brightness=self._participant.rate(), rate_hz=rate_hz)
+
+    def record(self, listener: int, currents_ua: Mapping[int, float], train_s: float = 0.0) -> float | None:
+        """Stimulate these electrodes for a train and return what was recorded at ``listener`` in Hz, if anything.
+
+        ``train_s`` 0 is the plan's.
+        """
+        self.trials += 1
+        self._arm()
+        self._participant.attend()
+        for _ in range(max(1, round((train_s or self._plan.train_s) / self._frame_s))):
+            self._frame(self._pattern(currents_ua))
+        rate_hz = self._recorded_hz(listener)
+        self._frame(self._modulator.silent(self._next(), self._clock.now_ns()))
+        return rate_hz
 
     def _arm(self) -> None:
         """Feed the implant silent frames until it arms: it wants ten after any pause."""
@@ -147,10 +163,10 @@ class Bench:
         self._seq += 1
         return self._seq
 
-    def _pattern(self, electrode: int, amplitude_ua: float) -> StimulationPattern:
+    def _pattern(self, currents_ua: Mapping[int, float]) -> StimulationPattern:
         silent = self._modulator.silent(self._next(), self._clock.now_ns())
         amplitude = np.zeros(self.electrodes)
-        amplitude[electrode] = amplitude_ua
+        amplitude[list(currents_ua)] = list(currents_ua.values())
         return replace(silent, amplitude_ua=readonly(amplitude, np.float32))
 
 
@@ -185,7 +201,41 @@ def calibrate(
     while running:
         running = _turn(bench, running, rows, rested_ns, clock, plan)
         progress(len(chosen) - len(running), len(chosen))
-    return _calibration(rig, rows, plan, seed, bench.trials)
+    recorded = _recorded(rig, bench, rows, rested_ns, clock, plan)
+    return _calibration(rig, rows, plan, seed, bench.trials).model_copy(update=recorded)
+
+
+def _recorded(
+    rig: Rig, bench: Bench, rows: list[_Row], rested_ns: list[int], clock: Clock, plan: Plan
+) -> dict[str, Any]:
+    """Return the parts of a calibration that need no answers: none of them where the array does not record."""
+    sites = {
+        i: Site(i, row.threshold_ua, row.max_ua, row.evoked_hz, row.activity)
+        for i, row in enumerate(rows)
+        if row.enabled and row.evoked_hz is not None
+    }
+    if not sites:
+        return {}
+    random = np.random.default_rng(0)
+
+    def record(listener: int, currents_ua: Mapping[int, float], train_s: float = 0.0) -> float | None:
+        for electrode in currents_ua:
+            clock.sleep_until(rested_ns[electrode])
+        # the implant's pulses run on: at a fixed phase every train of one kind would hold the same pulse more or less
+        clock.sleep_until(clock.now_ns() + int(random.uniform(0.0, NS_PER_S / rig.config.modulator.rate_hz)))
+        rate_hz = bench.record(listener, currents_ua, train_s)
+        for electrode in currents_ua:
+            rested_ns[electrode] = clock.now_ns() + int(plan.recovery_s * NS_PER_S)
+        return rate_hz
+
+    x, y = places_mm(rig.array, rig.config.implant.placements)
+    groups = choose_rings(x, y, bench.slot, sorted(sites), seed=0)
+    sustained = [record(i, {i: sites[i].max_ua}, SUSTAINED_S) if i in sites else None for i in range(rig.electrodes)]
+    return {
+        "evoked_hz": _rounded(np.asarray([rate_hz or 0.0 for rate_hz in sustained])),
+        "below": measure_below(record, sites, [row.activity for row in rows]),
+        "crosstalk": measure_crosstalk(record, sites, FRACTIONS, groups),
+    }
 
 
 def _turn(
@@ -218,8 +268,8 @@ def _measure(most_ua: float, plan: Plan) -> Procedure:
     place = yield from _point(max_ua)
     if place is None:
         return _Row()
-    activity, brightness = yield from _curves(threshold, max_ua)
-    return _Row(threshold, max_ua, *place, True, activity, brightness)
+    activity, brightness, evoked_hz = yield from _curves(threshold, max_ua)
+    return _Row(threshold, max_ua, *place, True, activity, brightness, evoked_hz)
 
 
 def _staircase(most_ua: float, trials: int) -> Generator[Trial, Answer, float | None]:
@@ -259,10 +309,11 @@ def _point(current_ua: float) -> Generator[Trial, Answer, tuple[float, float] | 
 
 def _curves(
     threshold_ua: float, max_ua: float
-) -> Generator[Trial, Answer, tuple[tuple[float, ...], tuple[float, ...]]]:
+) -> Generator[Trial, Answer, tuple[tuple[float, ...], tuple[float, ...], float | None]]:
     """Return activity and brightness at ``FRACTIONS`` between threshold and maximum, each a rising curve.
 
     Activity is the recorded rate over its value at the maximum; an array that cannot record takes reported brightness.
+    Last comes the rate recorded at the maximum in Hz, ``None`` where none was.
     """
     rates, reports = [], []
     for fraction in FRACTIONS:
@@ -276,20 +327,7 @@ def _curves(
         reports.append(float(np.mean([a.brightness for a in answers])))
     brightness = rising(reports)
     activity = rates if any(rates) else list(brightness)
-    return rising([a / max(activity[-1], 1e-9) for a in activity]), brightness
-
-
-def rising(values: Sequence[float]) -> tuple[float, ...]:
-    """Return the nearest never-falling curve in 0..1, in least squares (pool adjacent violators)."""
-    blocks: list[tuple[float, int]] = []
-    for value in values:
-        total, count = value, 1
-        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
-            total, count = total + blocks[-1][0], count + blocks[-1][1]
-            blocks.pop()
-        blocks.append((total, count))
-    flat = [total / count for total, count in blocks for _ in range(count)]
-    return tuple(round(min(max(v, 0.0), 1.0), 4) for v in flat)
+    return rising([a / max(activity[-1], 1e-9) for a in activity]), brightness, rates[-1] if any(rates) else None
 
 
 def _calibration(rig: Rig, rows: list[_Row], plan: Plan, seed: int | None, trials: int) -> Calibration:

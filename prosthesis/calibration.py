@@ -48,11 +48,58 @@ class ActivityCurve(Strict):
     brightness: tuple[tuple[float, ...], ...]
 
 
+class BelowThreshold(Strict):
+    """What each site does at currents that are not yet seen: recordings hear more than a person sees.
+
+    ``fraction`` [k] are shares of ``threshold_ua``, rising within 0..1; ``activity`` [n][k] is as in ``ActivityCurve``,
+    and never above what it begins with.
+    """
+
+    fraction: tuple[Annotated[float, Field(gt=0, lt=1)], ...]
+    activity: tuple[tuple[Annotated[float, Field(ge=0, le=1)], ...], ...]
+
+    @model_validator(mode="after")
+    def _rising(self) -> BelowThreshold:
+        if np.any(np.diff(self.fraction) <= 0):
+            raise ValueError("'below.fraction' must rise")
+        if any(len(row) != len(self.fraction) or np.any(np.diff(row) < 0) for row in self.activity):
+            raise ValueError(f"'below.activity' must be rows of {len(self.fraction)} that never fall")
+        return self
+
+
+class Crosstalk(Strict):
+    """How much of its current a neighbour adds that pulses in the same raster slot, by their distance.
+
+    ``share`` [k] in 0..1 at ``distance_mm`` [k], falling; between these it is interpolated, nearer it is that of the
+    first, farther it is 0. ``trials`` is how many it took.
+    """
+
+    distance_mm: tuple[Annotated[float, Field(gt=0)], ...]
+    share: tuple[Annotated[float, Field(ge=0, le=1)], ...]
+    trials: int
+
+    @model_validator(mode="after")
+    def _falling(self) -> Crosstalk:
+        if len(self.share) != len(self.distance_mm):
+            raise ValueError(f"'share' has {len(self.share)} values for {len(self.distance_mm)} of 'distance_mm'")
+        if np.any(np.diff(self.distance_mm) <= 0) or np.any(np.diff(self.share) > 0):
+            raise ValueError("'crosstalk': 'distance_mm' must rise and 'share' never")
+        return self
+
+    def at(self, distance_mm: F64) -> F64:
+        """Return the share at distances of any shape."""
+        if not self.share:
+            return np.zeros_like(distance_mm)
+        return np.interp(distance_mm, self.distance_mm, self.share, right=0.0)
+
+
 class Calibration(Strict):
     """Per-electrode columns of length n; positions are phosphene centres in degrees, x to the right, y up.
 
     ``rf_sigma_deg`` is the receptive-field size used to sample the scene, ``threshold_ua`` the 50 % detection current,
-    ``max_ua`` the most the modulator may ask, ``enabled`` whether the electrode is used at all.
+    ``max_ua`` the most the modulator may ask, ``enabled`` whether the electrode is used at all. Where the array
+    records, ``evoked_hz`` is the rate above spontaneous at ``max_ua`` in a sustained train, ``below`` the activity
+    below threshold, and ``crosstalk`` what neighbours add.
     """
 
     made: Provenance
@@ -65,6 +112,9 @@ class Calibration(Strict):
     impedance_kohm: tuple[Annotated[float, Field(gt=0)], ...]
     enabled: tuple[bool, ...]
     curve: ActivityCurve
+    evoked_hz: tuple[Annotated[float, Field(ge=0)], ...] | None = None
+    below: BelowThreshold | None = None
+    crosstalk: Crosstalk | None = None
 
     @property
     def electrodes(self) -> int:
@@ -74,7 +124,8 @@ class Calibration(Strict):
     @property
     def digest(self) -> str:
         """The first 16 hex digits of the SHA-256 of the content."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        # what is absent is left out, so that a new optional part changes no old digest
+        text = json.dumps(_said(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def column(self, name: str) -> F64:
@@ -90,7 +141,14 @@ class Calibration(Strict):
         for i, (on, low, high) in enumerate(zip(self.enabled, self.threshold_ua, self.max_ua, strict=True)):
             if on and high <= low:
                 raise ValueError(f"electrode {i}: max_ua {high} is not above threshold_ua {low}; disable it")
+        if self.evoked_hz is not None and len(self.evoked_hz) != n:
+            raise ValueError(f"'evoked_hz' has {len(self.evoked_hz)} rows, 'x_deg' has {n}")
         self._check_curve(n)
+        if self.below is not None and (
+            len(self.below.activity) != n
+            or any(row[-1] > curve[0] for row, curve in zip(self.below.activity, self.curve.activity, strict=True))
+        ):
+            raise ValueError(f"'below.activity' must be {n} rows, none above the start of its 'curve.activity'")
         return self
 
     def _check_curve(self, n: int) -> None:
@@ -128,6 +186,11 @@ def load_calibration(path: Path) -> Calibration:
     return load_model(Calibration, path)
 
 
+def _said(calibration: Calibration) -> dict[str, Any]:
+    """Return the parts that are there, as plain data."""
+    return {key: value for key, value in calibration.model_dump(mode="json").items() if value is not None}
+
+
 class _Flow(yaml.SafeDumper):
     """Columns on one line each: a thousand electrodes stay a file one can scroll through."""
 
@@ -138,6 +201,6 @@ class _Flow(yaml.SafeDumper):
 
 def save_calibration(calibration: Calibration, path: Path) -> None:
     """Write a calibration as YAML."""
-    data = calibration.model_dump(mode="json")
+    data = _said(calibration)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.dump(data, Dumper=_Flow, sort_keys=False, width=100_000), encoding="utf-8")

@@ -14,9 +14,9 @@ from pydantic import BaseModel, Discriminator, Field, PositiveFloat, PositiveInt
 
 from prosthesis.calibration import Calibration, load_calibration, nominal_calibration
 from prosthesis.errors import ConfigError
+from prosthesis.hops import BijectiveConfig, EncoderConfig, ModulatorConfig, RetinotopicConfig
 from prosthesis.yamlfile import Strict, load_model
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 MAX_TILES = 255  # the air frame counts them in one byte
 
 
@@ -39,36 +39,6 @@ class ViewConfig(Strict):
     mode: Literal["fit", "true_scale"]
     crop_deg: tuple[PositiveFloat, PositiveFloat] | None = None
     centre_deg: tuple[float, float] = (0.0, 0.0)
-
-
-class MapEncoderConfig(Strict):
-    """An encoder that makes a task map over the visual field; ``model`` names a bundle folder."""
-
-    type: Literal["map"]
-    model: str
-    engine: Literal["onnx", "null"] = "onnx"
-    provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
-
-
-class RetinotopicConfig(Strict):
-    """Sample the task map at each electrode's phosphene."""
-
-    type: Literal["retinotopic"]
-
-
-class ModulatorConfig(Strict):
-    """Pulse parameters: what carries the activity (``modulate``), the rest fixed; and the raster.
-
-    ``fixed_amplitude`` is the share of threshold..max used while the rate is modulated.
-    """
-
-    modulate: Literal["amplitude", "rate"]
-    pulse_width_us: PositiveInt
-    interphase_us: Annotated[int, Field(ge=0)]
-    rate_hz: PositiveFloat
-    raster_groups: Annotated[int, Field(ge=1, le=64)]
-    raster_order: Literal["checkerboard", "rows", "columns"] = "checkerboard"
-    fixed_amplitude: Fraction = 0.5
 
 
 class ArrayPlacement(Strict):
@@ -259,8 +229,8 @@ class RigConfig(Strict):
     summary: str
     camera: CameraConfig
     view: ViewConfig
-    encoder: MapEncoderConfig
-    translator: RetinotopicConfig
+    encoder: Annotated[EncoderConfig, Field(discriminator="type")]
+    translator: Annotated[RetinotopicConfig | BijectiveConfig, Field(discriminator="type")]
     modulator: ModulatorConfig
     stimulator: str
     implant: ImplantChoice

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -30,3 +32,16 @@ class Curve:
         piece += self._row
         y: F64 = self._y[piece] + self._slope[piece] * (x - self._x[piece])
         return y
+
+
+def rising(values: Sequence[float]) -> tuple[float, ...]:
+    """Return the nearest never-falling curve in 0..1, in least squares (pool adjacent violators)."""
+    blocks: list[tuple[float, int]] = []
+    for value in values:
+        total, count = value, 1
+        while blocks and blocks[-1][0] / blocks[-1][1] > total / count:
+            total, count = total + blocks[-1][0], count + blocks[-1][1]
+            blocks.pop()
+        blocks.append((total, count))
+    flat = [total / count for total, count in blocks for _ in range(count)]
+    return tuple(round(min(max(v, 0.0), 1.0), 4) for v in flat)

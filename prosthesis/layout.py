@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.config import ArrayConfig, GridLayout
+from prosthesis.config import ArrayConfig, ArrayPlacement, GridLayout
 from prosthesis.messages import U8
 
 F64 = npt.NDArray[np.float64]
@@ -48,6 +49,17 @@ def _rows(xy: F64, depth: F64) -> tuple[I64, I64]:
     column = np.empty_like(row)
     column[order] = np.arange(len(row)) - np.searchsorted(row[order], row[order])
     return row, column
+
+
+def places_mm(array: ArrayConfig, placements: Sequence[ArrayPlacement]) -> tuple[F64, F64]:
+    """Return where all electrodes stand on the flattened tissue, x and y f64[n] in mm, array after array."""
+    c, xs, ys = contacts(array), [], []
+    for place in placements:
+        angle = np.deg2rad(place.rotation_deg)
+        cos, sin = np.cos(angle), np.sin(angle)
+        xs.append(place.x_mm + (cos * c.x_um - sin * c.y_um) * 1e-3)
+        ys.append(place.y_mm + (sin * c.x_um + cos * c.y_um) * 1e-3)
+    return np.concatenate(xs), np.concatenate(ys)
 
 
 def raster_slots(array: ArrayConfig, arrays: int, groups: int, order: str) -> U8:

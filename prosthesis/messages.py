@@ -196,6 +196,18 @@ class Percept:
 
 
 @dataclass(frozen=True, slots=True)
+class Evoked:
+    """What the array records at its electrodes' sites: the rate above spontaneous, f32[n] in Hz.
+
+    ``seq`` and ``t_ns`` are those of the newest pattern in force.
+    """
+
+    seq: int
+    t_ns: int
+    rate_hz: F32
+
+
+@dataclass(frozen=True, slots=True)
 class Intervention:
     """One thing the guard found: ``rule`` in ``tier`` (``hard`` was enforced, ``advisory`` only noted).
 
@@ -250,6 +262,7 @@ Message = (
     | Receipt
     | Telemetry
     | Percept
+    | Evoked
     | HopTimes
     | Event
     | GuardReport

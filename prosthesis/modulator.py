@@ -75,10 +75,14 @@ class PulseModulator:
             rate = np.where(np.isnan(code.activity), np.nan, rate)
             amplitude = np.where(rate == 0, 0.0, self._fixed_ua)
             return self._pattern(code, readonly(amplitude, np.float32), readonly(rate, np.float32))
-        amplitude = self._threshold + self._fraction(code.activity) * self._span
-        silent = (code.activity <= 0) | (code.activity < self._at_threshold) | ~self._enabled
+        return self._pattern(code, readonly(self._currents(code.activity), np.float32), self._rate)
+
+    def _currents(self, activity: F32) -> F64:
+        """Return the currents f64[n] in uA to ask for; NaN stays NaN."""
+        amplitude = self._threshold + self._fraction(activity) * self._span
+        silent = (activity <= 0) | (activity < self._at_threshold) | ~self._enabled
         amplitude[silent] = 0.0
-        return self._pattern(code, readonly(amplitude, np.float32), self._rate)
+        return amplitude
 
     def silent(self, seq: int, t_ns: int) -> StimulationPattern:
         """Return the pattern that drives nothing."""

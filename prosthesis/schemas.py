@@ -27,6 +27,7 @@ from prosthesis.messages import (
     BrainCode,
     Delivered,
     Event,
+    Evoked,
     Frame,
     GuardReport,
     HopTimes,
@@ -66,6 +67,7 @@ TOPICS = {
     "telemetry": Topic(Telemetry, "device", 20),
     "delivered": Topic(Delivered, "world", 100),
     "percept": Topic(Percept, "world", 40),
+    "evoked": Topic(Evoked, "world", 40),
     "world_hops": Topic(HopTimes, "world", 30),
     "event": Topic(Event, "both", 0.1),
 }

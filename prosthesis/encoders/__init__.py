@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from prosthesis.config import MapEncoderConfig
+from prosthesis.hops import EncoderConfig
 from prosthesis.protocols import Encoder
 from prosthesis.view import View
 
 
-def open_encoder(config: MapEncoderConfig, view: View) -> Encoder:
+def open_encoder(config: EncoderConfig, view: View) -> Encoder:
     """Return the encoder that ``config`` describes, looking through ``view``.
 
     Raises ``ConfigError``, ``EngineError`` or ``MissingExtraError`` when its bundle or engine cannot be used.
     """
+    from prosthesis.bundle import load_bundle
+    from prosthesis.engines import open_engine
+
+    bundle = load_bundle(config.model)
+    engine = open_engine(bundle, config.engine, config.provider)
     match config.type:
         case "map":
-            from prosthesis.bundle import load_bundle
             from prosthesis.encoders.taskmap import TaskMapEncoder
-            from prosthesis.engines import open_engine
 
-            bundle = load_bundle(config.model)
-            return TaskMapEncoder(bundle, open_engine(bundle, config.engine, config.provider), view)
+            return TaskMapEncoder(bundle, engine, view)
+        case "latent":
+            from prosthesis.encoders.latent import LatentEncoder
+
+            return LatentEncoder(bundle, engine, view)

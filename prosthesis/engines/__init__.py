@@ -7,13 +7,13 @@ from prosthesis.errors import EngineError
 from prosthesis.protocols import Engine
 
 
-def open_engine(bundle: Bundle, engine_name: str, provider: str = "cpu") -> Engine:
-    """Return an engine for the bundle's first graph.
+def open_engine(bundle: Bundle, engine_name: str, provider: str = "cpu", index: int = 0) -> Engine:
+    """Return an engine for one of the bundle's graphs, the first unless ``index`` says another.
 
     ``engine_name`` is ``onnx`` or ``null``; ``provider`` (``cpu``, ``cuda``, ``tensorrt``) concerns ``onnx`` only.
     Raises ``EngineError`` when the graph cannot run as asked and ``MissingExtraError`` when a package is missing.
     """
-    graph = bundle.manifest.graphs[0]
+    graph = bundle.manifest.graphs[index]
     match engine_name:
         case "onnx":
             from prosthesis.engines.onnx import OnnxEngine

@@ -10,13 +10,19 @@ from pathlib import Path
 from prosthesis.commands import Verbs, add_verb
 from prosthesis.errors import MissingExtraError
 
+SEEN_RIG, LOOP_RIG = "icvp400", "utah96_latent"
 RIG = "a shipped rig's name, or the path of a YAML file"
 
 
 def register(verbs: Verbs) -> None:
     """Add the world's verbs."""
     p = add_verb(verbs, "demo", _demo, "see what a user would see: camera to percept, two processes", "prosthesis demo")
-    p.add_argument("--rig", default="icvp400", metavar="RIG", help=f"{RIG} (default icvp400)")
+    p.add_argument("--rig", metavar="RIG", help=f"{RIG} (default {SEEN_RIG}, with --loop {LOOP_RIG})")
+    p.add_argument(
+        "--loop",
+        action="store_true",
+        help="write a code into the sites and read it back: a rig with a code map, camera beside reconstruction",
+    )
     p.add_argument("--seconds", type=float, default=6.0, metavar="N", help="how long (default 6)")
     p.add_argument("--source", metavar="URI", help="camera to use instead of the rig's: 0, file://movie.mp4")
     p.add_argument("--task", metavar="NAME", help="encoder to use instead of the rig's, e.g. edges-32")
@@ -83,7 +89,8 @@ def _demo(arguments: argparse.Namespace) -> int:
     from prosthesis_sim.demo import Choices, demo
 
     choices = Choices(arguments.source, arguments.task, arguments.world)
-    folder = demo(arguments.rig, arguments.seconds, choices, arguments.out, _say)
+    rig = arguments.rig or (LOOP_RIG if arguments.loop else SEEN_RIG)
+    folder = demo(rig, arguments.seconds, choices, arguments.out, _say, loop=arguments.loop)
     _say(f"open {folder / 'report.html'}")
     return 0
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from prosthesis import control
 from prosthesis.config import Rig
-from prosthesis.messages import Delivered, HopTimes, Percept, Telemetry
+from prosthesis.messages import Delivered, Evoked, HopTimes, Percept, Telemetry, readonly
 from prosthesis.wire import PacketType, holds_stop, split
 from prosthesis_sim.channel import Channel
 from prosthesis_sim.door import ImplantDoor
@@ -17,19 +18,19 @@ from prosthesis_sim.electrodes import place
 from prosthesis_sim.implant import Implant
 from prosthesis_sim.participant import Participant
 from prosthesis_sim.patient import WorldConfig
+from prosthesis_sim.sites import recording
 from prosthesis_sim.world import World
 
 HOPS = ("receive", "open", "deliver", "percept")
-# spikes/s of a site driven to its maximum; V1 populations reach about this, and only ratios matter to calibration
-MAX_RATE_HZ = 100.0
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one step of time brought: deliveries in order, and the percept and its hop times if one was made."""
+    """What one step of time brought: deliveries in order; percept, evoked rates and hop times if a percept was made."""
 
     delivered: tuple[Delivered, ...]
     percept: Percept | None
+    evoked: Evoked | None
     hops: HopTimes | None
 
 
@@ -38,7 +39,7 @@ class Emulator:
 
     ``step`` may run the patient ahead of ``now_ns`` by one pulse period, so that the percept of a new pattern shows
     what it evoked; charge is never counted late, and no time to live is overrun. ``see`` false leaves the percept
-    unrendered.
+    unrendered. ``evoked_hz()`` are the rates above spontaneous f64[n] that RECORD tells of one by one.
     """
 
     def __init__(
@@ -54,7 +55,9 @@ class Emulator:
     ) -> None:
         self._now_ns, self._see = now_ns, see
         self.implant = Implant(rig, now_ns())
-        self.world = World(config, place(rig.config.implant, rig.array), patient, day)
+        array = place(rig.config.implant, rig.array)
+        self.world = World(config, array, patient, day)
+        self.evoked_hz = recording(self.world, array)
         self.participant = Participant(self.world, patient + 1)
         self._door = ImplantDoor(self.implant, identity, allowed, self._record)
         self.channel = Channel(rig.link.radio, patient + 2)
@@ -103,7 +106,7 @@ class Emulator:
         delivered += self._live(self.implant.shows_ns(received_ns) if obeyed else received_ns)
         delivered_ns = self._now_ns()
         if not (self._see and (obeyed or look)):
-            return Outcome(tuple(delivered), None, None)
+            return Outcome(tuple(delivered), None, None, None)
         telemetry = self.implant.telemetry(received_ns)
         percept = self.world.percept(telemetry.seq, self.implant.capture_ns, 0)
         made_ns = self._now_ns()
@@ -112,7 +115,8 @@ class Emulator:
         if obeyed:
             stamps = tuple(t - self.implant.offset_ns for t in (received_ns, opened_ns, delivered_ns, made_ns))
             hops = HopTimes(percept.seq, percept.t_ns, HOPS, stamps)
-        return Outcome(tuple(delivered), percept, hops)
+        evoked = Evoked(percept.seq, percept.t_ns, readonly(self.evoked_hz(), np.float32))
+        return Outcome(tuple(delivered), percept, evoked, hops)
 
     def receipt(self) -> bytes | None:
         """Return the sealed receipt of what was delivered since the last one, ``None`` without a session."""
@@ -131,4 +135,4 @@ class Emulator:
         return delivered
 
     def _record(self, electrode: int) -> float:
-        return MAX_RATE_HZ * float(self.world.activity()[electrode])
+        return float(self.evoked_hz()[electrode])

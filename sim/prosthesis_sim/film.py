@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -67,20 +67,29 @@ class Layout:
     radius_px: float
 
 
-def make_film(log: Path, out: Path, rig: Rig | None) -> str:
+class Painter(Protocol):
+    """What draws moments: from which topics, and pictures of which (width, height)."""
+
+    topics: tuple[str, ...]
+    size: tuple[int, int]
+
+    def draw(self, moment: Moment) -> U8:
+        """Return one moment as u8[height, width, 3] RGB."""
+        ...
+
+
+def make_film(log: Path, out: Path, painter: Painter) -> str:
     """Write the film of a recording to ``out`` (.webm or .mp4) and return its codec, as in ``CODECS``.
 
-    Without a rig, electrodes are drawn in rows by number, and the View's crop is not. Raises ``ProsthesisError`` when
-    the recording has no frames or cannot be read, or when OpenCV cannot write films.
+    Raises ``ProsthesisError`` when the recording has no frames or cannot be read, or when OpenCV cannot write films.
     """
     codec = _choose_codec(out)
-    stage = Stage(rig)
     writer = None
     try:
-        for moment in moments(log, (k / FPS for k in itertools.count())):
+        for moment in moments(log, (k / FPS for k in itertools.count()), painter.topics):
             if writer is None:
-                writer = _open_writer(out, codec)
-            writer.write(cv2.cvtColor(stage.draw(moment), cv2.COLOR_RGB2BGR))
+                writer = _open_writer(out, codec, painter.size)
+            writer.write(cv2.cvtColor(painter.draw(moment), cv2.COLOR_RGB2BGR))
     finally:
         if writer is not None:
             writer.release()
@@ -89,23 +98,22 @@ def make_film(log: Path, out: Path, rig: Rig | None) -> str:
 
 def still(log: Path, rig: Rig | None, t_s: float) -> U8:
     """Return the film's picture ``t_s`` seconds after the first frame, u8[424, 1280, 3] RGB."""
-    return stills(log, rig, [t_s])[0]
+    return stills(log, Stage(rig), [t_s])[0]
 
 
-def stills(log: Path, rig: Rig | None, times_s: Sequence[float]) -> list[U8]:
+def stills(log: Path, painter: Painter, times_s: Sequence[float]) -> list[U8]:
     """Return one picture for each of the rising ``times_s``; times past the end show the end."""
-    stage = Stage(rig)
-    pictures = [stage.draw(moment) for moment in moments(log, times_s)][: len(times_s)]
+    pictures = [painter.draw(moment) for moment in moments(log, times_s, painter.topics)][: len(times_s)]
     return pictures + pictures[-1:] * (len(times_s) - len(pictures))
 
 
-def moments(log: Path, times_s: Iterable[float]) -> Iterator[Moment]:
+def moments(log: Path, times_s: Iterable[float], topics: Sequence[str] = SHOWN) -> Iterator[Moment]:
     """Yield what was newest at each of the rising ``times_s`` within the recording, and at its end."""
     due = iter(times_s)
     newest: dict[str, Message] = {}
     start_ns = now_ns = -1
     next_s: float | None = 0.0
-    for entry in entries(log, SHOWN):
+    for entry in entries(log, topics):
         if start_ns < 0 and entry.topic == "frame":
             start_ns, next_s = entry.log_ns, next(due, None)
         while start_ns >= 0 and next_s is not None and entry.log_ns > start_ns + next_s * NS_PER_S:
@@ -118,7 +126,13 @@ def moments(log: Path, times_s: Iterable[float]) -> Iterator[Moment]:
 
 
 class Stage:
-    """The empty scene for one rig, and the pictures drawn into it."""
+    """The empty scene for one rig, and the pictures drawn into it.
+
+    Without a rig, electrodes are drawn in rows by number, and the View's crop is not.
+    """
+
+    topics: tuple[str, ...] = SHOWN
+    size: tuple[int, int] = (WIDTH, HEIGHT)
 
     def __init__(self, rig: Rig | None) -> None:
         self._rig = rig
@@ -127,27 +141,28 @@ class Stage:
         self._empty = _empty_scene(rig)
 
     def draw(self, moment: Moment) -> U8:
-        """Return one moment as u8[424, 1280, 3] RGB."""
+        """See ``Painter``."""
         canvas: U8 = self._empty.copy()
         newest = moment.newest
         for index, (panel, note) in enumerate(
             (
-                self._camera(newest.get("frame")),
+                self.camera(newest.get("frame")),
                 _task_map(newest.get("machine_code")),
                 self._electrodes(newest.get("delivered"), newest.get("receipt")),
-                _percept(newest.get("percept")),
+                percept_panel(newest.get("percept")),
             )
         ):
             left = GAP + index * (PANEL + GAP)
             canvas[TOP : TOP + PANEL, left : left + PANEL] = panel
-            _write(canvas, left + PANEL, TOP - 10, note, MUTED, right=True)
-        _write(canvas, GAP, HEIGHT - 18, _caption(moment), INK)
+            write(canvas, left + PANEL, TOP - 10, note, MUTED, right=True)
+        write(canvas, GAP, HEIGHT - 18, caption(moment), INK)
         return canvas
 
-    def _camera(self, frame: Message | None) -> tuple[U8, str]:
+    def camera(self, frame: Message | None) -> tuple[U8, str]:
+        """Return the camera's panel with the View's crop, and its note."""
         if not isinstance(frame, Frame) or frame.rgb.size == 0:
-            return _well(), "no picture"
-        panel, (left, top, width, height) = _fitted(frame.rgb, frame.rgb.shape[1] / frame.rgb.shape[0])
+            return well(), "no picture"
+        panel, (left, top, width, height) = fitted(frame.rgb, frame.rgb.shape[1] / frame.rgb.shape[0])
         if self._view is not None:
             x0, y0, x1, y1 = self._view.crop
             first = (round(left + x0 * width), round(top + y0 * height))
@@ -158,21 +173,25 @@ class Stage:
 
     def _electrodes(self, delivered: Message | None, receipt: Message | None) -> tuple[U8, str]:
         if not isinstance(delivered, Delivered):
-            return _well(), "silent"
+            return well(), "silent"
         n = len(delivered.amplitude_ua)
-        if n not in self._layouts:
-            self._layouts[n] = self._layout(n)
         refused = (
             receipt.refusal > 0 if isinstance(receipt, Receipt) and len(receipt.refusal) == n else np.zeros(n, bool)
         )
         share = delivered.amplitude_ua / self._full_scale_ua(delivered)
-        panel = draw_electrodes(self._layouts[n], share, refused)
+        panel = draw_electrodes(self.layout(n), share, refused)
         return panel, f"{np.count_nonzero(delivered.amplitude_ua)} of {n} on"
 
     def _full_scale_ua(self, delivered: Delivered) -> Any:
         if self._rig is not None and self._rig.electrodes == len(delivered.amplitude_ua):
             return np.maximum(self._rig.calibration.column("max_ua"), 1e-6)
         return max(float(delivered.amplitude_ua.max(initial=0.0)), 1e-6)
+
+    def layout(self, n: int) -> Layout:
+        """Return where ``n`` electrodes are drawn."""
+        if n not in self._layouts:
+            self._layouts[n] = self._layout(n)
+        return self._layouts[n]
 
     def _layout(self, n: int) -> Layout:
         if self._rig is not None and self._view is not None and self._rig.electrodes == n:
@@ -201,7 +220,7 @@ def layout(x_deg: npt.NDArray[Any], y_deg: npt.NDArray[Any], field: Field) -> La
 
 def draw_electrodes(places: Layout, share: npt.NDArray[Any], refused: npt.NDArray[np.bool_]) -> U8:
     """Return the electrodes' panel: ``share`` [n] of each one's maximum as colour, silent an outline, refused red."""
-    panel = _well()
+    panel = well()
     glow = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_INFERNO)[:, 0, ::-1]
     level = np.clip(80 + 175 * np.nan_to_num(share), 80, 255).astype(int)
     radius = round(places.radius_px * 8)
@@ -229,49 +248,53 @@ def _view(rig: Rig | None) -> View | None:
 def _empty_scene(rig: Rig | None) -> U8:
     canvas = np.full((HEIGHT, WIDTH, 3), NIGHT, np.uint8)
     title = f"{rig.config.name}: {rig.electrodes} electrodes" if rig else "recording"
-    _write(canvas, GAP, 30, title, INK, 0.62)
-    _write(canvas, WIDTH - GAP, 30, "research simulator, not a medical device", MUTED, right=True)
+    write(canvas, GAP, 30, title, INK, 0.62)
+    write(canvas, WIDTH - GAP, 30, "research simulator, not a medical device", MUTED, right=True)
     for index, label in enumerate(("camera", "task map", "electrodes", "percept")):
-        _write(canvas, GAP + index * (PANEL + GAP), TOP - 10, label, AMBER, 0.52)
+        write(canvas, GAP + index * (PANEL + GAP), TOP - 10, label, AMBER, 0.52)
     return canvas
 
 
 def _task_map(code: Message | None) -> tuple[U8, str]:
     if not isinstance(code, MachineCode) or len(code.shape) != 2 or 0 in code.shape:
-        return _well(), "none"
+        return well(), "none"
     rows, columns = code.shape
-    panel, _ = _fitted(_gray(code.values.reshape(rows, columns)), columns / rows, cv2.INTER_NEAREST)
+    panel, _ = fitted(gray_rgb(code.values.reshape(rows, columns)), columns / rows, cv2.INTER_NEAREST)
     return panel, f"{columns}x{rows}"
 
 
-def _percept(percept: Message | None) -> tuple[U8, str]:
+def percept_panel(percept: Message | None) -> tuple[U8, str]:
+    """Return the percept's panel and its note."""
     if not isinstance(percept, Percept) or percept.image.size == 0:
-        return _well(), "dark"
+        return well(), "dark"
     x_deg, y_deg = percept.extent_deg
-    panel, _ = _fitted(_gray(percept.image), x_deg / y_deg if y_deg > 0 else 1.0)
+    panel, _ = fitted(gray_rgb(percept.image), x_deg / y_deg if y_deg > 0 else 1.0)
     return panel, f"{percept.visible} spots, {x_deg:.3g}x{y_deg:.3g} deg"
 
 
-def _gray(values: npt.NDArray[np.float32]) -> U8:
+def gray_rgb(values: npt.NDArray[np.float32]) -> U8:
+    """Return values in 0..1 as RGB."""
     gray = (np.clip(np.nan_to_num(values), 0.0, 1.0) * 255).astype(np.uint8)
     return np.repeat(gray[:, :, None], 3, axis=2)
 
 
-def _fitted(rgb: U8, aspect: float, enlarge: int = cv2.INTER_LINEAR) -> tuple[U8, tuple[int, int, int, int]]:
+def fitted(rgb: U8, aspect: float, enlarge: int = cv2.INTER_LINEAR) -> tuple[U8, tuple[int, int, int, int]]:
     """Return a panel with ``rgb`` in its middle, and where it is: left, top, width, height."""
     width, height = (PANEL, max(1, round(PANEL / aspect))) if aspect >= 1 else (max(1, round(PANEL * aspect)), PANEL)
     left, top = (PANEL - width) // 2, (PANEL - height) // 2
     method = cv2.INTER_AREA if rgb.shape[1] > width else enlarge
-    panel = _well()
+    panel = well()
     panel[top : top + height, left : left + width] = cv2.resize(rgb, (width, height), interpolation=method)
     return panel, (left, top, width, height)
 
 
-def _well() -> U8:
+def well() -> U8:
+    """Return an empty panel."""
     return np.full((PANEL, PANEL, 3), WELL, np.uint8)
 
 
-def _caption(moment: Moment) -> str:
+def caption(moment: Moment) -> str:
+    """Return the line under a picture."""
     frame, hops = moment.newest.get("frame"), moment.newest.get("world_hops")
     health = moment.newest.get("telemetry")
     words = [f"{moment.t_s:6.2f} s"]
@@ -284,7 +307,8 @@ def _caption(moment: Moment) -> str:
     return "    ".join(words)
 
 
-def _write(canvas: U8, x: int, y: int, text: str, colour: Colour, scale: float = 0.46, right: bool = False) -> None:
+def write(canvas: U8, x: int, y: int, text: str, colour: Colour, scale: float = 0.46, right: bool = False) -> None:
+    """Write ``text`` into ``canvas``, from ``x`` or up to it."""
     if right:
         x -= cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)[0][0]
     cv2.putText(canvas, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
@@ -318,9 +342,9 @@ def _works(trial: Path, codec: str) -> bool:
     return bool(ok)
 
 
-def _open_writer(out: Path, codec: str) -> Any:
+def _open_writer(out: Path, codec: str, size: tuple[int, int]) -> Any:
     with _quiet():
-        return cv2.VideoWriter(str(out), cv2.VideoWriter.fourcc(*codec), FPS, (WIDTH, HEIGHT))
+        return cv2.VideoWriter(str(out), cv2.VideoWriter.fourcc(*codec), FPS, size)
 
 
 @contextmanager

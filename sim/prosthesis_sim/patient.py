@@ -212,8 +212,15 @@ class ParticipantConfig(Strict):
     rating_sd: NotNegative
 
 
+class SitesConfig(Strict):
+    """The neurons at the electrodes' sites: a frozen population of ``prosthesis_sim.brain`` and its seed."""
+
+    population: str
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
 class WorldConfig(Strict):
-    """One simulated patient."""
+    """One simulated patient; without ``sites`` every site does 100 spikes/s when driven to its maximum."""
 
     name: str
     summary: str
@@ -226,6 +233,7 @@ class WorldConfig(Strict):
     gaze: GazeConfig = GazeConfig()
     screen: ScreenConfig
     participant: ParticipantConfig
+    sites: SitesConfig | None = None
 
 
 def load_world(name: str, beside: Path | None = None) -> WorldConfig:

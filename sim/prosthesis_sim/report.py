@@ -26,7 +26,7 @@ from prosthesis.messages import (
 )
 from prosthesis.recorder import entries, metadata
 from prosthesis.timing import NS_PER_S, Percentiles, percentiles
-from prosthesis_sim.film import stills
+from prosthesis_sim.film import Painter, Stage, stills
 from prosthesis_sim.report_page import page
 
 TOPICS = ("frame", "hops", "guard", "telemetry", "delivered", "percept", "world_hops", "event")
@@ -170,16 +170,27 @@ def summarise(log: Path) -> Summary:
     )
 
 
-def write_report(log: Path, folder: Path, rig: Rig | None = None) -> Summary:
+def write_report(
+    log: Path,
+    folder: Path,
+    rig: Rig | None = None,
+    painter: Painter | None = None,
+    loop: dict[str, float] | None = None,
+) -> Summary:
     """Write ``report.json`` and a self-contained ``report.html`` into ``folder``, with the film that is there.
 
-    ``rig`` (default: the one the recording names, where it is still known) tells where electrodes stand. Raises
-    ``ProsthesisError`` when the recording cannot be read.
+    ``rig`` (default: the one the recording names, where it is still known) tells where electrodes stand, ``painter``
+    (default: the film's) draws the stills, ``loop`` is said of a closed loop. Raises ``ProsthesisError`` when the
+    recording cannot be read.
     """
     summary = summarise(log)
     rig = rig or _recorded_rig(summary)
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = stills(log, rig, [share * summary.seconds for share in STILLS]) if summary.frames.captured else []
+    pictures = (
+        stills(log, painter or Stage(rig), [share * summary.seconds for share in STILLS])
+        if summary.frames.captured
+        else []
+    )
     places = None
     if rig is not None and rig.electrodes == len(summary.charge.per_electrode_nc):
         on = rig.calibration.enabled
@@ -188,7 +199,7 @@ def write_report(log: Path, folder: Path, rig: Rig | None = None) -> Summary:
             for x, y, used in zip(rig.calibration.x_deg, rig.calibration.y_deg, on, strict=True)
         ]
     films = [film for kind in ("*.webm", "*.mp4") for film in sorted(folder.glob(kind))]
-    data = asdict(summary)
+    data = asdict(summary) | ({"loop": loop} if loop else {})
     (folder / "report.json").write_text(json.dumps(_finite(data), indent=2) + "\n", encoding="utf-8")
     html = page(data, pictures, places, films[0] if films else None)
     (folder / "report.html").write_text(html, encoding="utf-8")

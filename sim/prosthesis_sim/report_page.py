@@ -59,6 +59,7 @@ def page(data: Mapping[str, Any], stills: Sequence[U8], places: Places | None, f
     sections = [
         ("", _tiles(data)),
         ("What was seen", _film(film) + "".join(_picture(still) for still in stills)),
+        ("The closed loop", _loop(data.get("loop"))),
         ("Frames on their way", _funnel(data["frames"])),
         ("Latency by hop", _hops(data["hops"], data["capture_to_percept"])),
         ("The implant's states", _states(data["states"], data["seconds"])),
@@ -72,6 +73,19 @@ def page(data: Mapping[str, Any], stills: Sequence[U8], places: Places | None, f
     title = f"{about.get('rig', 'A recording')}: from camera to percept"
     subtitle = f"{data['seconds']:.1f} s recorded {about.get('recorded', '')}"
     return _PAGE.substitute(title=escape(title), subtitle=escape(subtitle), body=body, notice=NOTICE)
+
+
+def _loop(loop: Mapping[str, float] | None) -> str:
+    if not loop:
+        return ""
+    meanings = {
+        "sites_r": "wanted against evoked activity: correlation over sites, mean of the frames",
+        "pooled_r": "the same, all frames and sites together",
+        "code_r": "the camera's code against the one read back from the sites: mean correlation",
+        "code_r_other": "the same with the code of another frame: what is alike in all of them",
+    }
+    rows = [(escape(text), _number(loop[key])) for key, text in meanings.items()]
+    return _table((f"{loop['frames']:.0f} frames", "r"), rows, numbers=(1,))
 
 
 def _tiles(data: Mapping[str, Any]) -> str:

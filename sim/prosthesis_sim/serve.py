@@ -162,6 +162,8 @@ class Server:
         if outcome.percept is not None:
             self._due.look = now + LOOK_S
             self._publish("percept", outcome.percept)
+        if outcome.evoked is not None:
+            self._publish("evoked", outcome.evoked)
         if outcome.hops is not None:
             self._publish("world_hops", outcome.hops)
 

@@ -8,10 +8,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from prosthesis.assembly import assemble, with_choices
-from prosthesis.config import load_rig, names
+from prosthesis.config import RigConfig, find, load_rig, names
 from prosthesis.messages import ImplantState
 from prosthesis.session import Credentials
 from prosthesis.timing import MonotonicClock
+from prosthesis.yamlfile import load_model
 from prosthesis_sim.emulator import Emulator
 from prosthesis_sim.loopback import LoopbackLink
 from prosthesis_sim.patient import load_world
@@ -20,6 +21,8 @@ from prosthesis_sim.patient import load_world
 @pytest.mark.parametrize("model", [None, "luminance-64", "saliency-32"])
 @pytest.mark.parametrize("rig_name", names("rigs"))
 def test_a_shipped_rig_carries_frames_to_a_percept(rig_name, model):
+    if load_model(RigConfig, find("rigs", rig_name)).translator.type == "bijective" and model:
+        pytest.skip("a code map belongs to its own encoder")
     rig = with_choices(load_rig(rig_name), task=model)
     clock = MonotonicClock()
     device_key, implant_key = X25519PrivateKey.generate(), X25519PrivateKey.generate()

@@ -9,6 +9,7 @@ from prosthesis.messages import (
     BrainCode,
     Delivered,
     Event,
+    Evoked,
     Frame,
     GuardReport,
     HopTimes,
@@ -33,6 +34,7 @@ LOST = (10, 11)  # frames the camera dropped
 UNHEARD = 20  # a pattern the radio lost
 DEVICE_HOPS = ("read", "encode", "translate", "modulate", "guard", "seal", "send")
 DEVICE_MS = (1, 3, 4, 5, 6, 7, 8)  # after capture
+RATES_HZ = [0.0, 5.0, 20.0, 0.5]
 WORLD_HOPS = ("receive", "open", "deliver", "percept")
 WORLD_MS = (10, 11, 12, 20)
 AMPLITUDE_UA, WIDTH_US, PULSES = (0.0, 10.0, 20.0, 40.0), 200.0, (0, 2, 2, 2)
@@ -70,6 +72,7 @@ def world_messages(seq, t_ns):
     stamps = tuple(t_ns + ms * MS for ms in WORLD_MS)
     yield "delivered", Delivered(seq, t_ns, t_ns + 10 * MS, 20 * MS, amplitude, width, pulses, slot)
     yield "percept", Percept(seq, t_ns, image, (4.0, 0.0), (4.0, 4.0), 3, stamps[-1])
+    yield "evoked", Evoked(seq, t_ns, readonly(RATES_HZ, np.float32))
     yield "world_hops", HopTimes(seq, t_ns, WORLD_HOPS, stamps)
 
 

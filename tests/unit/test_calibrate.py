@@ -7,9 +7,10 @@ import pytest
 from helpers import HAND
 from lab import Wired
 
-from prosthesis.calibrate import Bench, Plan, Trial, _staircase, calibrate, rising
+from prosthesis.calibrate import Bench, Plan, Trial, _staircase, calibrate
 from prosthesis.calibration import load_calibration, save_calibration
 from prosthesis.config import load_rig
+from prosthesis.curves import rising
 from prosthesis.errors import ConfigError, LinkError
 from prosthesis.wire import stop_packet
 from prosthesis_sim.measure import measure_patient
@@ -37,6 +38,23 @@ def test_brightness_is_the_patients_own_at_each_step_of_current(hand):
     expected = 1 / (1 + np.exp(-50 * (activation - 0.04)))
     assert hand.curve.brightness[0][1:] == pytest.approx(expected[1:], abs=0.03)
     assert hand.curve.activity[0][1:] == pytest.approx(activation[1:] / activation[-1], abs=0.04)
+
+
+def test_what_an_array_records_is_the_closed_form_in_a_sustained_train_and_below_threshold(hand):
+    # A = (I - 20) x 0.02 x 0.1 s x (1 - exp(-t / 0.1)), full where brightness is 0.99, of 100 spikes/s
+    full = 0.04 + np.log(99) / 50
+    at_most = (np.asarray(hand.max_ua) - 20) * 0.02 * 0.1 / full
+    # a pulse more or less in 0.1 s of 100 a second
+    assert hand.evoked_hz == pytest.approx(100 * at_most, rel=0.1)
+    below = np.asarray(hand.below.fraction) * hand.threshold_ua[0]
+    expected = np.maximum(below - 20, 0) / (hand.max_ua[0] - 20)
+    assert hand.below.activity[0] == pytest.approx(expected, abs=0.02)
+
+
+def test_neighbours_that_add_nothing_are_found_to_add_nothing(hand):
+    # the only two of a slot stand 2.83 mm apart, and the world of this rig has no interaction
+    assert hand.crosstalk.distance_mm == pytest.approx([2 * np.sqrt(2)], abs=1e-3)
+    assert hand.crosstalk.share == pytest.approx([0.0])
 
 
 def test_the_same_patient_measured_twice_is_the_same(hand):

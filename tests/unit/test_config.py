@@ -63,7 +63,7 @@ def test_electrodes_count_every_placement(lab: Path) -> None:
         ("link.yaml", "ttl_ms: 100", "ttl_ms: 66", ("'link'", "ttl_ms 66")),
         ("rig.yaml", "fps: 30", "fps: 19", ("'link'", "two frames")),
         ("rig.yaml", "hemisphere: left", "hemisphere: middle", ("'implant.hemisphere'", "'left' or 'right'")),
-        ("rig.yaml", "type: map", "type: magic", ("'encoder.type'", "got 'magic'")),
+        ("rig.yaml", "type: map", "type: magic", ("'encoder'", "'map', 'latent'")),
         ("array.yaml", "type: grid", "type: ring", ("'layout'", "grid")),
         ("array.yaml", "{value: 4, source: made up}", "{value: 4}", ("'limits.advisory.charge_per_phase_nc.source'",)),
         ("array.yaml", "value: 4,", "value: -4,", ("charge_per_phase_nc.value'", "greater than 0")),
@@ -118,7 +118,7 @@ def test_without_a_calibration_nominal_values_reach_the_dacs_full_scale(lab: Pat
 
 def test_an_unknown_rig_is_answered_with_those_there_are() -> None:
     with pytest.raises(
-        ConfigError, match="no rig named 'utah95'; there are: alpha1600, argus60, icvp400, nhp1024, prima378, utah96"
+        ConfigError, match="no rig named 'utah95'; there are: alpha1600, argus60, icvp400, nhp1024, nhp1024_latent"
     ):
         load_rig("utah95")
 

@@ -42,7 +42,7 @@ def is_red(pixel):
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 def test_a_film_can_be_played_back_at_the_recordings_pace(log, hand_rig, tmp_path, suffix):
     out = tmp_path / "deep" / f"film{suffix}"
-    codec = make_film(log, out, hand_rig)
+    codec = make_film(log, out, Stage(hand_rig))
     assert codec in film.CODECS[suffix]
     reader = cv2.VideoCapture(str(out))
     pictures = []
@@ -58,16 +58,16 @@ def test_a_film_can_be_played_back_at_the_recordings_pace(log, hand_rig, tmp_pat
 def test_the_first_codec_that_can_be_read_back_is_taken(log, hand_rig, tmp_path, monkeypatch):
     tried = []
     monkeypatch.setattr(film, "_works", lambda trial, codec: tried.append(codec) or codec == "mp4v")
-    assert make_film(log, tmp_path / "film.mp4", hand_rig) == "mp4v"
+    assert make_film(log, tmp_path / "film.mp4", Stage(hand_rig)) == "mp4v"
     assert tried == ["avc1", "mp4v"]
 
 
 def test_no_codec_and_no_such_kind_of_film_are_one_line(log, hand_rig, tmp_path, monkeypatch):
     with pytest.raises(ProsthesisError, match=r"film\.avi: films are \.mp4 or \.webm"):
-        make_film(log, tmp_path / "film.avi", hand_rig)
+        make_film(log, tmp_path / "film.avi", Stage(hand_rig))
     monkeypatch.setattr(film, "_works", lambda trial, codec: False)
     with pytest.raises(ProsthesisError, match="writes none of avc1, mp4v"):
-        make_film(log, tmp_path / "film.mp4", hand_rig)
+        make_film(log, tmp_path / "film.mp4", Stage(hand_rig))
 
 
 def test_moments_show_what_was_newest_at_their_time(log):
@@ -78,7 +78,7 @@ def test_moments_show_what_was_newest_at_their_time(log):
 
 
 def test_times_past_the_end_show_the_end(log, hand_rig):
-    pictures = stills(log, hand_rig, [0.2, 50.0, 60.0])
+    pictures = stills(log, Stage(hand_rig), [0.2, 50.0, 60.0])
     assert len(pictures) == 3
     assert np.array_equal(pictures[1], pictures[2])
     assert not np.array_equal(pictures[0], pictures[1])
@@ -160,7 +160,7 @@ def test_a_thousand_electrodes_do_not_overlap():
 def test_the_caption_says_time_number_latency_and_state():
     hops = HopTimes(7, 100 * MS, ("receive", "percept"), (110 * MS, 123 * MS))
     health = Telemetry(7, 1, ImplantState.HOLD, "late", 1, 1, (), 0)
-    text = film._caption(Moment(1.5, {"frame": Frame(8, 1, picture(8)), "world_hops": hops, "telemetry": health}))
+    text = film.caption(Moment(1.5, {"frame": Frame(8, 1, picture(8)), "world_hops": hops, "telemetry": health}))
     for words in ("1.50 s", "frame 8", "capture to percept 23.0 ms", "implant hold"):
         assert words in text
 

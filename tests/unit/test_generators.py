@@ -76,7 +76,7 @@ def test_dcgan_refuses_other_sides():
         dcgan.Generator(48)
 
 
-@pytest.mark.parametrize("name", ["small32", "small64"])
+@pytest.mark.parametrize("name", ["small32", "codes120", "small64"])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("tricks", [Tricks(), Tricks(False, False, ""), Tricks(spectral_norm="GD")])
 def test_small_sizes(name, channels, tricks):
@@ -94,7 +94,7 @@ def test_small_sizes(name, channels, tricks):
 
 
 def test_an_unknown_size_names_the_known():
-    with pytest.raises(ConfigError, match="small32, small64, paper128"):
+    with pytest.raises(ConfigError, match="small32, codes120, small64, paper128"):
         size_named("huge")
 
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from prosthesis.bundle import load_bundle
-from prosthesis.config import MapEncoderConfig
 from prosthesis.encoders import open_encoder
 from prosthesis.encoders.taskmap import TaskMapEncoder
 from prosthesis.engines import open_engine
 from prosthesis.errors import ConfigError
+from prosthesis.hops import MapEncoderConfig
 from prosthesis.messages import Frame
 from prosthesis.view import Field, View
 

@@ -286,3 +286,10 @@ def test_an_image_moves_by_whole_pixels_and_black_comes_in():
     image = np.arange(12, dtype=np.float32).reshape(3, 4)
     assert shifted(image, 1, -1).tolist() == [[0, 0, 0, 0], [1, 2, 3, 0], [5, 6, 7, 0]]
     assert not shifted(image, 3, 0).any()
+
+
+@pytest.mark.parametrize(("plain", "recorded"), [("human_v1", "human_v1_sites"), ("macaque_v1", "macaque_v1_sites")])
+def test_a_world_whose_sites_are_known_is_otherwise_the_plain_one(plain, recorded):
+    own = {"name", "summary", "sites"}
+    assert load_world(recorded).model_dump(exclude=own) == load_world(plain).model_dump(exclude=own)
+    assert load_world(recorded).sites is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from prosthesis.commands import Verbs, add_verb
@@ -30,6 +31,66 @@ def register(verbs: Verbs) -> None:
     )
     p.add_argument("method", metavar="METHOD", help="dcgan or bigbigan")
     p.add_argument("settings", nargs=argparse.REMAINDER, metavar="...", help="settings of the method")
+    _add_score(verbs)
+
+
+def _add_score(verbs: Verbs) -> None:
+    p = add_verb(
+        verbs,
+        "score",
+        _score_reader,
+        "score a brain reader beside its controls, by machine and by real raters",
+        "prosthesis score reader reading.npz --model bigbigan-fashion",
+    )
+    whats = p.add_subparsers(metavar="WHAT", required=True)
+    p = add_verb(
+        whats,
+        "reader",
+        _score_reader,
+        "print the score card of a reader: a file of docs/scores.md's format",
+        "prosthesis score reader reading.npz --model bigbigan-fashion --json",
+    )
+    _add_reading(p)
+    p.add_argument(
+        "--inception", nargs=2, metavar=("FILE", "SHA256"), help="a TorchScript Inception, instead of the model's judge"
+    )
+    p.add_argument("--humans", nargs="+", type=Path, default=[], metavar="PATH", help="raters' results to add")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p = add_verb(
+        whats,
+        "humans",
+        _humans_make,
+        "ask real raters: write the experiment, read their results",
+        "prosthesis score humans make reading.npz --out experiment",
+    )
+    steps = p.add_subparsers(metavar="STEP", required=True)
+    p = add_verb(
+        steps,
+        "make",
+        _humans_make,
+        "write a 2AFC experiment as one page that needs no network",
+        "prosthesis score humans make reading.npz --out experiment --consent approved.txt",
+    )
+    _add_reading(p)
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write")
+    p.add_argument("--consent", type=Path, metavar="FILE", help="the consent text that your ethics committee approved")
+    p = add_verb(
+        steps,
+        "read",
+        _humans_read,
+        "read raters' files: share right, chance test, interval, who is excluded",
+        "prosthesis score humans read experiment",
+    )
+    p.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="results files, or folders of them")
+    p.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_reading(p: argparse.ArgumentParser) -> None:
+    p.add_argument("file", type=Path, metavar="FILE", help="the reading, an .npz")
+    p.add_argument(
+        "--model", default="bigbigan-fashion", metavar="NAME", help="generator of its codes (default bigbigan-fashion)"
+    )
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is drawn (default 0)")
 
 
 def _results(arguments: argparse.Namespace) -> int:
@@ -44,3 +105,31 @@ def _train(arguments: argparse.Namespace) -> int:
 
     print(f"wrote {train(arguments.method, arguments.settings)}")
     return 0
+
+
+def _score_reader(arguments: argparse.Namespace) -> int:
+    from prosthesis_train.scores.command import score_reader
+
+    a = arguments
+    inception = None if a.inception is None else (a.inception[0], a.inception[1])
+    print(score_reader(a.file, a.model, inception, a.humans, a.seed, a.json, _say))
+    return 0
+
+
+def _humans_make(arguments: argparse.Namespace) -> int:
+    from prosthesis_train.scores.command import humans_make
+
+    a = arguments
+    print(humans_make(a.file, a.model, a.out, a.consent, a.seed))
+    return 0
+
+
+def _humans_read(arguments: argparse.Namespace) -> int:
+    from prosthesis_train.scores.command import humans_read
+
+    print(humans_read(arguments.paths, arguments.json))
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")

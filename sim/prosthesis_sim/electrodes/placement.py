@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prosthesis.config import ArrayConfig, ImplantChoice
-from prosthesis.layout import contacts
+from prosthesis.layout import places_mm
 from prosthesis_sim.retinotopy import Hemisphere
 
 F64 = npt.NDArray[np.float64]
@@ -33,14 +33,11 @@ def place(choice: ImplantChoice, array: ArrayConfig) -> ElectrodeArray:
 
     A placement's ``depth_mm`` moves its shallowest contact there, and all others as far.
     """
-    one, own_mm = contacts(array), np.asarray(array.depths_um) * 1e-3
-    u, v, depth = [], [], []
+    own_mm = np.asarray(array.depths_um) * 1e-3
+    u, v = places_mm(array, choice.placements)
+    depth = []
     for placement in choice.placements:
-        angle = np.deg2rad(placement.rotation_deg)
-        cos, sin = np.cos(angle), np.sin(angle)
-        u.append(placement.x_mm + (cos * one.x_um - sin * one.y_um) * 1e-3)
-        v.append(placement.y_mm + (sin * one.x_um + cos * one.y_um) * 1e-3)
         deeper = 0.0 if placement.depth_mm is None else placement.depth_mm - own_mm.min()
         depth.append(own_mm + deeper)
-    index = np.repeat(np.arange(len(choice.placements)), len(one.x_um))
-    return ElectrodeArray(np.concatenate(u), np.concatenate(v), index, choice.hemisphere, np.concatenate(depth))
+    index = np.repeat(np.arange(len(choice.placements)), len(own_mm))
+    return ElectrodeArray(u, v, index, choice.hemisphere, np.concatenate(depth))

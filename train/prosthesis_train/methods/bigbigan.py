@@ -40,7 +40,7 @@ class Settings(RunSettings):
     moved.
     """
 
-    size: Literal["small32", "small64", "paper128"] = "small32"
+    size: Literal["small32", "codes120", "small64", "paper128"] = "small32"
     skip_z: bool = True
     self_attention: bool = True
     spectral_norm: Literal["none", "D", "GD"] = "D"

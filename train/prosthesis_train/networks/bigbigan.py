@@ -1,9 +1,10 @@
 """BigBiGAN (Donahue & Simonyan 2019): generator, encoder and a discriminator of pictures, codes and pairs of both.
 
 ``paper128`` has the paper's networks: BigGAN's generator and picture discriminator at 128 pixels (Brock et al. 2019,
-table 4), ResNet-50 (He et al. 2016) as encoder, residual perceptrons of 2048. ``small32`` and ``small64`` have the same
-parts made cheap for a CPU: one strided convolution in place of two and pooling, a transposed one in place of nearest
-neighbours and convolution (a third of the time), and features by place in place of a sum over places.
+table 4), ResNet-50 (He et al. 2016) as encoder, residual perceptrons of 2048. The others have the same parts made cheap
+for a CPU: one strided convolution in place of two and pooling, a transposed one in place of nearest neighbours and
+convolution (a third of the time), and features by place in place of a sum over places. ``codes120`` is ``small32`` with
+codes as long as the paper's.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Size:
 
 SIZES = {
     "small32": Size(32, 80, 20, (128, 64, 32), (32, 64, 128), (32, 64, 128), 32, 256, 2, 8, True),
+    "codes120": Size(32, 120, 30, (128, 64, 32), (32, 64, 128), (32, 64, 128), 32, 256, 2, 8, True),
     "small64": Size(64, 100, 20, (128, 128, 64, 32), (32, 64, 128, 128), (32, 64, 128, 128), 64, 256, 2, 16, True),
     "paper128": Size(
         128, 120, 20, (1536, 1536, 768, 384, 192, 96), (96, 192, 384, 768, 1536), (), 256, 2048, 8, 64, False

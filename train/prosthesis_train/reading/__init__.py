@@ -1,1 +1,1 @@
-"""Brain codes read and written: maps between machine and brain codes, and readers that produce images."""
+"""Brain readers and writers: maps between codes, and what reads pictures from responses."""

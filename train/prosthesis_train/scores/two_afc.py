@@ -32,7 +32,7 @@ def two_afc(pictures: Tensor, reconstructions: Tensor) -> Choice:
             f"2AFC needs three pairs or more of one shape, not {tuple(pictures.shape)} and "
             f"{tuple(reconstructions.shape)}"
         )
-    x, y = _unit(pictures), _unit(reconstructions)
+    x, y = unit_rows(pictures), unit_rows(reconstructions)
     own = (x * y).sum(1)
     as_target, as_other = torch.zeros(len(x), dtype=torch.float64), torch.zeros(len(x), dtype=torch.float64)
     for start in range(0, len(x), BLOCK):
@@ -52,7 +52,7 @@ def _right(own: Tensor, others: Tensor) -> Tensor:
     return torch.where(tie, 0.5, (own > others).float())
 
 
-def _unit(images: Tensor) -> Tensor:
+def unit_rows(images: Tensor) -> Tensor:
     """Return rows of mean 0 and norm 1, or all 0 where a row is constant: such a one correlates with nothing."""
     flat = images.flatten(1).float()
     return torch.nn.functional.normalize(flat - flat.mean(1, keepdim=True), dim=1)

@@ -1,66 +1,94 @@
-"""Opening what a user brings: clear errors for a missing file, key or shape."""
+"""Reading what others wrote: each file is checked for being there, its keys and shapes, with words that help."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import importlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from prosthesis.errors import MissingExtraError, ProsthesisError
-
-Array = npt.NDArray[Any]
-
-
-def there(path: Path, what: str, how: str) -> Path:
-    """Return ``path`` if it is a file; ``how`` says where to get it and under which terms."""
-    if not path.is_file():
-        raise ProsthesisError(f"{path}: no such file; {what} is expected there. {how}")
-    return path
+from prosthesis_train.data.images import imported
 
 
-def read_mat(path: Path, how: str) -> dict[str, Array]:
-    """Return the variables of a MATLAB file, of version 7.3 (HDF5, axes reversed as MATLAB has them) or older."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A published set: its name, the paper, where a user gets it and under which terms."""
+
+    name: str
+    paper: str
+    where: str
+    terms: str
+
+    def wrong(self, path: Path, expected: str) -> ProsthesisError:
+        """Return the error of a file that is not what was expected."""
+        return ProsthesisError(f"{path}: {expected}. {self.name} comes from {self.where} ({self.terms})")
+
+    def file(self, path: Path, what: str) -> Path:
+        """Return ``path`` when there is such a file."""
+        if not path.is_file():
+            raise self.wrong(path, f"no such file; expected {what}")
+        return path
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file in hex."""
+    out = hashlib.sha256()
     with path.open("rb") as file:
-        head = file.read(128)
-    if b"MATLAB 7.3" in head or head[:4] == b"\x89HDF":
-        return read_hdf5(path, how)
-    from scipy.io import loadmat
+        while part := file.read(1 << 20):
+            out.update(part)
+    return out.hexdigest()
 
+
+def read_mat(source: Source, path: Path, keys: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
+    """Return variables of a MATLAB file of any version, in the order of ``keys``, each with its axes in MATLAB's order.
+
+    Version 7.3 is HDF5 and needs h5py, version 7 and below scipy.
+    """
+    io = imported("scipy.io", "train", "a MATLAB file")
+    source.file(path, f"a MATLAB file with {', '.join(keys)}")
     try:
-        return {k: v for k, v in loadmat(str(path)).items() if not k.startswith("__")}
-    except (ValueError, NotImplementedError, TypeError, EOFError) as error:
-        raise ProsthesisError(f"{path}: not a MATLAB file ({error}). {how}") from error
+        found = {k: np.asarray(v) for k, v in io.loadmat(path, variable_names=list(keys)).items() if k in keys}
+    except NotImplementedError:  # how scipy says that the file is of version 7.3
+        with hdf5(source, path) as file:
+            found = {k: np.asarray(file[k]).transpose() for k in keys if k in file}
+    except ValueError as reason:
+        raise source.wrong(path, f"not a MATLAB file ({reason}); expected one with {', '.join(keys)}") from reason
+    missing = [k for k in keys if k not in found]
+    if missing:
+        raise source.wrong(path, f"no variable {', '.join(missing)}; expected {', '.join(keys)}")
+    return {k: found[k] for k in keys}
 
 
-def read_hdf5(path: Path, how: str) -> dict[str, Array]:
-    """Return the top-level datasets of an HDF5 file with axes reversed, as MATLAB wrote them."""
+@contextmanager
+def hdf5(source: Source, path: Path) -> Iterator[Any]:
+    """Open an HDF5 file to read; raise ``MissingExtraError`` without h5py."""
+    h5py = _h5py(path)
+    source.file(path, "an HDF5 file")
     try:
-        import h5py  # type: ignore[import-not-found, import-untyped, unused-ignore]
+        file = h5py.File(path, "r")
+    except OSError as reason:
+        raise source.wrong(path, "not an HDF5 file, or cut off") from reason
+    with file:
+        yield file
+
+
+def dataset(source: Source, path: Path, file: Any, name: str) -> Any:
+    """Return a data set of an open HDF5 file, not yet read."""
+    if name not in file:
+        raise source.wrong(path, f"no data set '{name}'; the file has {', '.join(sorted(file)) or 'nothing'}")
+    return file[name]
+
+
+def _h5py(path: Path) -> ModuleType:
+    try:
+        return importlib.import_module("h5py")
     except ModuleNotFoundError as missing:
-        raise MissingExtraError(f"{path.name} is HDF5 and needs h5py; pip install h5py") from missing
-    try:
-        with h5py.File(path, "r") as file:
-            return {k: np.asarray(v[()]).T for k, v in file.items() if isinstance(v, h5py.Dataset)}
-    except OSError as error:
-        raise ProsthesisError(f"{path}: not an HDF5 file ({error}). {how}") from error
-
-
-def take(content: Mapping[str, Array], key: str, ndim: int, path: Path, how: str) -> Array:
-    """Return ``content[key]``, which must have ``ndim`` axes."""
-    if key not in content:
-        raise ProsthesisError(f"{path}: no '{key}'; there are: {', '.join(sorted(content)) or 'none'}. {how}")
-    found = np.asarray(content[key])
-    if found.ndim != ndim or not found.size:
-        raise ProsthesisError(f"{path}: '{key}' is {list(found.shape)}, and {ndim} axes are expected. {how}")
-    return found
-
-
-def numbers_from_0(images: Array, first: int, path: Path) -> npt.NDArray[np.int64]:
-    """Return image numbers counted from ``first`` as counted from 0."""
-    numbers = np.asarray(images, np.float64).ravel()
-    if not np.isfinite(numbers).all() or (numbers % 1 != 0).any() or numbers.min() < first:
-        raise ProsthesisError(f"{path}: image numbers must be whole and count from {first}; check the file")
-    return numbers.astype(np.int64) - first
+        raise MissingExtraError(f"{path}: HDF5 files need h5py; pip install h5py") from missing

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from prosthesis_sim.brain import Noise, Population, counts, frozen_brain
 
 from prosthesis.results import Figure
+from prosthesis_sim.brain import Noise, Population, counts, frozen_brain
 from prosthesis_train.artefacts import load_artefact
 from prosthesis_train.data.images import open_images
 from prosthesis_train.data.photographs import photographs

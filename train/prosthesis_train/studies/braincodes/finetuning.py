@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from prosthesis_sim.brain import Noise, counts, frozen_brain
 from torch import Tensor
 
 from prosthesis.results import Figure
+from prosthesis_sim.brain import Noise, counts, frozen_brain
 from prosthesis_train.artefacts import Artefact, load_artefact
 from prosthesis_train.data.images import open_images
 from prosthesis_train.methods import classifier

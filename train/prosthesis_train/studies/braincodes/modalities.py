@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from prosthesis_sim.brain import frozen_brain
 
 from prosthesis.results import Figure
+from prosthesis_sim.brain import frozen_brain
 from prosthesis_train.artefacts import load_artefact
 from prosthesis_train.data.images import open_images
 from prosthesis_train.methods.classifier import to_float

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from prosthesis_sim.brain import frozen_brain
 
 from prosthesis.results import Figure
+from prosthesis_sim.brain import frozen_brain
 from prosthesis_train.data.photographs import WHEELS, Photograph, patches
 from prosthesis_train.methods import classifier
 from prosthesis_train.reading.evolution import F32

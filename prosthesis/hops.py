@@ -1,0 +1,68 @@
+"""How a rig describes hops 2 to 4: which encoder, which translator, and how pulses carry the activity."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from prosthesis.yamlfile import Strict
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class MapEncoderConfig(Strict):
+    """An encoder that makes a task map over the visual field; ``model`` names a bundle folder."""
+
+    type: Literal["map"]
+    model: str
+    engine: Literal["onnx", "null"] = "onnx"
+    provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
+
+
+class LatentEncoderConfig(Strict):
+    """An encoder that makes a generator's latent code of what it sees; ``model`` names a bundle folder."""
+
+    type: Literal["latent"]
+    model: str
+    engine: Literal["onnx", "null"] = "onnx"
+    provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
+
+
+EncoderConfig = MapEncoderConfig | LatentEncoderConfig
+
+
+class RetinotopicConfig(Strict):
+    """Sample the task map at each electrode's phosphene."""
+
+    type: Literal["retinotopic"]
+
+
+class BijectiveConfig(Strict):
+    """The rates that the sites would answer with, by a fitted code map; ``map`` names its folder."""
+
+    type: Literal["bijective"]
+    map: str
+
+
+class ModulatorConfig(Strict):
+    """Pulse parameters: what carries the activity (``modulate``), the rest fixed; and the raster.
+
+    ``fixed_amplitude`` is the share of threshold..max used while the rate is modulated. ``solve`` says which
+    calibrated model is inverted: each electrode's own curve, or all of them with the crosstalk between neighbours.
+    """
+
+    modulate: Literal["amplitude", "rate"]
+    pulse_width_us: PositiveInt
+    interphase_us: Annotated[int, Field(ge=0)]
+    rate_hz: PositiveFloat
+    raster_groups: Annotated[int, Field(ge=1, le=64)]
+    raster_order: Literal["checkerboard", "rows", "columns"] = "checkerboard"
+    fixed_amplitude: Fraction = 0.5
+    solve: Literal["curves", "crosstalk"] = "curves"
+
+    @model_validator(mode="after")
+    def _solved_by_amplitude(self) -> ModulatorConfig:
+        if self.solve == "crosstalk" and self.modulate != "amplitude":
+            raise ValueError("'solve: crosstalk' finds amplitudes; set 'modulate: amplitude'")
+        return self

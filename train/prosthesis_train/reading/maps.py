@@ -1,0 +1,125 @@
+"""Every map by name, and the one to use: ``fit_map(kind, machine, brain)``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from prosthesis.codemap import CodeMap
+from prosthesis.errors import ProsthesisError
+from prosthesis_train.reading import linear
+from prosthesis_train.reading.bijection import bijection
+from prosthesis_train.reading.judging import correlation, latent_error
+
+F64 = npt.NDArray[np.float64]
+Fit = Callable[[F64, F64, int], CodeMap]
+FOLDS = 3
+EXPONENTS, SHRINKS = (1.0, 0.5, 0.0, -0.5, -1.0), (0.05, 0.3)
+
+
+def _linear(fit: Callable[[F64, F64], CodeMap]) -> Fit:
+    return lambda machine, brain, seed: fit(machine, brain)
+
+
+KINDS: dict[str, Fit] = {
+    "ols": _linear(linear.ols),
+    "gls": _linear(linear.gls),
+    "ridge": _linear(linear.ridge),
+    "two maps": _linear(linear.two_maps),
+    "procrustes": _linear(linear.procrustes),
+    "pca": _linear(linear.pca),
+    "bijection": lambda machine, brain, seed: bijection(machine, brain, seed),
+    "chosen": lambda machine, brain, seed: choose(machine, brain, seed).code_map,
+}
+
+
+def fit_map(kind: str, machine: F64, brain: F64, seed: int = 0) -> CodeMap:
+    """Fit one kind of map to codes f64[N, d] and responses f64[N, n] of the same N trials.
+
+    Raises ``ProsthesisError`` for an unknown kind, sides of different length, too few trials or numbers not finite.
+    """
+    if kind not in KINDS:
+        raise ProsthesisError(f"no map is called '{kind}'; there are: {', '.join(KINDS)}")
+    check(machine, brain)
+    return replace(KINDS[kind](np.asarray(machine, np.float64), np.asarray(brain, np.float64), seed), name=kind)
+
+
+def check(machine: F64, brain: F64) -> None:
+    """Raise ``ProsthesisError`` when the two sides cannot be a map's trials."""
+    if machine.ndim != 2 or brain.ndim != 2 or len(machine) != len(brain):
+        raise ProsthesisError(
+            f"codes {machine.shape} and responses {brain.shape}: both should have one row for each of the same trials"
+        )
+    if len(machine) < 4 * FOLDS:
+        raise ProsthesisError(f"{len(machine)} trials are too few to fit and judge a map; give at least {4 * FOLDS}")
+    for name, side in (("codes", machine), ("responses", brain)):
+        bad = np.flatnonzero(~np.isfinite(side).all(0))
+        if len(bad):
+            raise ProsthesisError(f"{name}: column {bad[0]} and {len(bad) - 1} more hold NaN or infinity; clean them")
+        if not side.std(0).any():
+            raise ProsthesisError(f"{name}: nothing varies from trial to trial, so there is nothing to map")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A map tried by cross-validation: decoding error and encoding error as shares of variance, and the mean r."""
+
+    name: str
+    decoding: float
+    encoding: float
+    r: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The chosen map, fitted to all trials, and how every candidate did; ``tried[0]`` is ``gls``."""
+
+    code_map: CodeMap
+    chosen: str
+    tried: tuple[Candidate, ...]
+
+
+def choose(machine: F64, brain: F64, seed: int = 0) -> Choice:
+    """Choose an exact map by cross-validation within these trials, and fit it to all of them.
+
+    The least sum of decoding and encoding error wins, among those that are in neither direction worse than ``gls``, the
+    OLS encoder with its generalised-least-squares inverse: so the choice is not worse than the best linear map, out of
+    sample, in the direction that somebody happens to need.
+    """
+    fits = _candidates(len(machine), machine.shape[1])
+    folds = np.random.default_rng(seed).permutation(len(machine)) % FOLDS
+    tried = tuple(_tried(name, fit, machine, brain, folds, seed) for name, fit in fits.items())
+    linear_best = tried[0]
+    able = [c for c in tried if c.decoding <= linear_best.decoding and c.r >= linear_best.r]
+    best = min(able, key=lambda c: c.decoding + c.encoding)
+    return Choice(fits[best.name](machine, brain, seed), best.name, tried)
+
+
+def _candidates(trials: int, d: int) -> dict[str, Fit]:
+    out: dict[str, Fit] = {"gls": KINDS["gls"]}
+    for exponent in EXPONENTS:
+        for shrink in SHRINKS:
+            out[f"canonical {exponent:g}, {shrink:g}"] = _canonical(exponent, shrink)
+    if trials > d:  # fewer would all be held exactly by the linear start
+        out["bijection"] = KINDS["bijection"]
+    return out
+
+
+def _canonical(exponent: float, shrink: float) -> Fit:
+    return lambda machine, brain, seed: linear.canonical(machine, brain, exponent, shrink)
+
+
+def _tried(name: str, fit: Fit, machine: F64, brain: F64, folds: npt.NDArray[np.int64], seed: int) -> Candidate:
+    scores = []
+    for fold in range(FOLDS):
+        own, other = folds != fold, folds == fold
+        code_map = fit(machine[own], brain[own], seed)
+        encoded = code_map.to_brain(machine[other])
+        wrong = np.square((encoded - brain[other]) / linear.spread_of(brain[own])).mean()
+        decoded = latent_error(code_map.to_machine(brain[other]), machine[other])
+        scores.append((decoded, float(wrong), float(correlation(encoded, brain[other]).mean())))
+    decoding, encoding, r = np.mean(scores, axis=0)
+    return Candidate(name, float(decoding), float(encoding), float(r))

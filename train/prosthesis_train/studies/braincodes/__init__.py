@@ -1,0 +1,1 @@
+"""Studies of brain codes: reading, writing, and the map between."""
