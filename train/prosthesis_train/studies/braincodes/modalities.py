@@ -18,6 +18,7 @@ from prosthesis_train.artefacts import load_artefact
 from prosthesis_train.data.images import open_images
 from prosthesis_train.methods.classifier import to_float
 from prosthesis_train.reading.banded import F64, fit_banded
+from prosthesis_train.reading.maps import fit_map
 from prosthesis_train.reading.modality import Hearing, Modality, Vision
 from prosthesis_train.scores.two_afc import two_afc
 from prosthesis_train.studies.braincodes.paired import mean_figure
@@ -109,7 +110,7 @@ def _through_the_same_map(
     stimuli = sense.stimuli(train + test, seed=0)
     codes, rates = sense.codes(stimuli), sense.responses_hz(stimuli)
     seen = np.random.default_rng(0).poisson(rates * DURATION_S) / DURATION_S
-    decoded = fit_banded([seen[:train]], codes[:train]).predict([seen[train:]])
+    decoded = fit_map("ridge", codes[:train], seen[:train]).to_machine(seen[train:])
     shown = torch.from_numpy(stimuli[train:])
     say(f"{sense.name}: read through the same map")
     choice = two_afc(shown, torch.from_numpy(sense.reconstruct(decoded)))
