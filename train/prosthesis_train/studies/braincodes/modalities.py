@@ -110,7 +110,7 @@ def _through_the_same_map(
     stimuli = sense.stimuli(train + test, seed=0)
     codes, rates = sense.codes(stimuli), sense.responses_hz(stimuli)
     seen = np.random.default_rng(0).poisson(rates * DURATION_S) / DURATION_S
-    decoded = fit_map("ridge", codes[:train], seen[:train]).to_machine(seen[train:])
+    decoded = np.asarray(fit_map("ridge", codes[:train], seen[:train]).to_machine(seen[train:]), np.float64)
     shown = torch.from_numpy(stimuli[train:])
     say(f"{sense.name}: read through the same map")
     choice = two_afc(shown, torch.from_numpy(sense.reconstruct(decoded)))
