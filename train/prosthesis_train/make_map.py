@@ -32,7 +32,7 @@ from prosthesis_train.reading.maps import fit_map
 
 F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
-SAMPLES, KIND, COUNTED_S = 8000, "gls", 0.2
+SAMPLES, KIND, COUNTED_S = 8000, "chosen", 0.2
 BATCH = 250
 LUMA = np.array([0.2126, 0.7152, 0.0722])  # Rec. 709, on the values as the camera gives them
 Say = Callable[[str], None]
@@ -99,7 +99,7 @@ def make_map(rig: Rig, out: Path | None = None, kind: str = KIND, samples: int =
         brain=f"simulated sighted {world.sites.population}, seed {world.sites.seed}, digest {brain.digest[:16]}",
         pictures=f"{data.source}, digest {data.digest[:16]}",
         samples=len(shown.codes),
-        built_by=f"python -m prosthesis_train.make_map {config.name}",
+        built_by=f"python -m prosthesis_train.make_map {config.name} --kind {kind} --samples {samples}",
         sites=tuple(int(site) for site in sites),
         spontaneous_hz=tuple(float(rate) for rate in brain.spontaneous_hz[sites]),
         most_hz=tuple(float(rate) for rate in brain.most_hz[sites]),

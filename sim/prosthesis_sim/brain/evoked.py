@@ -13,6 +13,8 @@ from prosthesis_sim.screen import SpotSpread, sigma_mm
 from prosthesis_sim.world import World
 
 F64 = npt.NDArray[np.float64]
+# beyond this nothing is heard: at 200 uA, by sqrt(I / K) / 2 with Tehovnik's K, less than a millionth
+HEARD_MM = 1.5
 
 
 class SiteResponse:
@@ -33,7 +35,11 @@ class SiteResponse:
             raise ConfigError(f"brain of {len(spontaneous_hz)} sites, array of {len(array.u_mm)}; take the rig's own")
         self.world, self.spread = world, world.config.spread
         self.spontaneous_hz, self.most_hz = spontaneous_hz, most_hz
-        self._squared_mm = (array.u_mm[:, None] - array.u_mm) ** 2 + (array.v_mm[:, None] - array.v_mm) ** 2
+        squared = (array.u_mm[:, None] - array.u_mm) ** 2 + (array.v_mm[:, None] - array.v_mm) ** 2
+        # row by row, so that products can be taken site by site; every site hears at least itself
+        site, self._source = np.nonzero(squared < HEARD_MM**2)
+        self._squared_mm = squared[site, self._source]
+        self._start = np.searchsorted(site, np.arange(len(array.u_mm)))
 
     def step(self, delivered: Delivered) -> F64:
         """Live through one interval and return the rates f64[n] in Hz at its end."""
@@ -49,10 +55,9 @@ class SiteResponse:
         own = self.world.activity()
         if isinstance(self.world.bright, PulseBrightness):  # the other law habituates before activity
             own = own / (1 + self.world.state.trace)
-        source = np.flatnonzero(own > 0)
-        sigma = sigma_mm(self.spread, self.world.state.last_ua[source])
-        reach = own[source] * np.exp(-self._squared_mm[:, source] / (2 * np.maximum(sigma, 1e-9) ** 2))
-        heard: F64 = 1 - np.prod(1 - reach, axis=1)
+        wide = 2 * np.maximum(sigma_mm(self.spread, self.world.state.last_ua), 1e-9) ** 2
+        reach = own[self._source] * np.exp(-self._squared_mm / wide[self._source])
+        heard: F64 = 1 - np.multiply.reduceat(1 - reach, self._start)
         return np.where(self.world.person.responsive, heard, 0.0)
 
 
