@@ -36,10 +36,10 @@ DIGESTS = {
     ("it", 2): "e4003b39d5aa6878",
 }
 RATES = {
-    "tuned600": 13.05659,
-    "utah96": 22.39996,
-    "nhp1024": 15.9926,
-    "it": 6.70632,
+    "tuned600": 11.433433,
+    "utah96": 18.986512,
+    "nhp1024": 13.916808,
+    "it": 6.689104,
 }  # means in Hz, to notice code that changes
 
 

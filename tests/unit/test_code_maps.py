@@ -19,7 +19,7 @@ from prosthesis_train.reading.judging import correlation, jacobian_spectrum, jud
 from prosthesis_train.reading.maps import KINDS, choose, fit_map
 
 EXACT = ("ols", "gls", "ridge", "procrustes", "pca", "bijection", "chosen")
-QUICK = Settings(epochs=6, hidden=32, layers=4)
+QUICK = Settings(epochs=6, hidden=32, layers=4, batch=250)
 
 
 def trials(n_trials, d, n, seed=0, noise=1.0, bend=0.0):
@@ -160,8 +160,9 @@ def test_the_choice_is_never_worse_than_gls_within_its_folds():
     choice = choose(z, r)
     best = next(c for c in choice.tried if c.name == choice.chosen)
     assert choice.tried[0].name == "gls"
-    assert best.decoding <= choice.tried[0].decoding
-    assert best.r >= choice.tried[0].r
+    for worse in (best.decoding - choice.tried[0].decoding, choice.tried[0].r - best.r):
+        assert worse.mean() <= worse.std(ddof=1) / np.sqrt(len(worse))
+    assert best.both == min(c.both for c in choice.tried if c.not_worse_than(choice.tried[0]))
 
 
 def test_fewer_trials_than_numbers():

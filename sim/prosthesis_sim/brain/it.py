@@ -18,6 +18,7 @@ Bool = npt.NDArray[np.bool_]
 N, ORIENTATIONS, FREQUENCIES = 300, 4, (3.0, 6.0, 9.0)  # cycles per picture
 MAP, POOLED, CHANNELS = 16, 4, 128  # places of energies and, after pooling, along a side; mixtures of them
 ACTIVE = 0.3  # chosen: share of pictures to which a unit answers
+LEAST_SPREAD = 0.05  # of the median: channels that dead leaves move less than this are left out
 _BLOCK = 256
 
 
@@ -64,7 +65,9 @@ def grow_it(random: np.random.Generator) -> It:
     bank, pool = _front()
     leaves = dead_leaves(CALIBRATION, SIDE, np.random.default_rng(CALIBRATION_SEED))
     mixed = _mixed(bank, pool, mix, leaves)
-    centre, scale = mixed.mean(axis=0), np.maximum(mixed.std(axis=0), 1e-6)
+    centre, spread = mixed.mean(axis=0), mixed.std(axis=0)
+    # a channel that dead leaves hardly move has no scale: divided by it, a photograph would drive units without bound
+    scale = np.where(spread > LEAST_SPREAD * np.median(spread), spread, np.inf).astype(np.float32)
     seen = ((mixed - centre) / scale) @ read
     bias = np.percentile(seen, 100 * (1 - ACTIVE), axis=0)
     gain = 1 / (np.percentile(seen, TOP, axis=0) - bias)

@@ -56,8 +56,8 @@ class V1:
     """Sites at ``x``, ``y`` f64[n] (fractions of the picture), each with ``column`` successive ones of ``units``.
 
     ``field_deg`` is the picture's width; ``share_beyond`` of the units preferred more than the picture can show, and
-    were drawn again. An inactive site stays spontaneous. rate = spontaneous + (most - spontaneous) g E^2 /
-    (s^2 + P^2): E a unit's output, P^2 the pool's mean square, weighted by distance (Heeger 1992).
+    were drawn again. An inactive site stays spontaneous. rate = spontaneous + (most - spontaneous)
+    (1 - exp(-g E^2 / (s^2 + P^2))): E a unit's output, P^2 the pool's mean square, weighted by distance (Heeger 1992).
     """
 
     units: Units
@@ -85,7 +85,8 @@ class V1:
         out = np.empty((len(images), self.n))
         for start in range(0, len(images), _BLOCK):
             answers = self.drive(images[start : start + _BLOCK]) * self._gain
-            out[start : start + _BLOCK] = np.minimum(answers, 1.0)
+            # soft: at a hard top many pictures would tie as the best, and none could be told to be better
+            out[start : start + _BLOCK] = -np.expm1(-answers)
         return np.asarray(self.spontaneous_hz + (self.most_hz - self.spontaneous_hz) * out)
 
     def drive(self, images: F32) -> F64:

@@ -27,12 +27,12 @@ class Settings:
 
     exponent: float = -0.25
     shrink: float = 0.05
-    encoding: float = 1.0
+    encoding: float = 0.5
     layers: int = 6
     hidden: int = 128
-    epochs: int = 14
-    batch: int = 250
-    rate: float = 2e-3
+    epochs: int = 12
+    batch: int = 500
+    rate: float = 3e-3
     decay: float = 1e-2
     held_out: float = 0.125
     patience: int = 3

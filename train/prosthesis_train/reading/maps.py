@@ -65,12 +65,21 @@ def check(machine: F64, brain: F64) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A map tried by cross-validation: decoding error and encoding error as shares of variance, and the mean r."""
+    """A map tried by cross-validation, per fold f64[folds]: both errors as shares of variance, and the mean r."""
 
     name: str
-    decoding: float
-    encoding: float
-    r: float
+    decoding: F64
+    encoding: F64
+    r: F64
+
+    @property
+    def both(self) -> float:
+        """Return the sum of both errors, averaged over folds."""
+        return float((self.decoding + self.encoding).mean())
+
+    def not_worse_than(self, other: Candidate) -> bool:
+        """Return whether neither direction is worse by more than one standard error of the folds' differences."""
+        return _within(self.decoding - other.decoding) and _within(other.r - self.r)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +94,19 @@ class Choice:
 def choose(machine: F64, brain: F64, seed: int = 0) -> Choice:
     """Choose an exact map by cross-validation within these trials, and fit it to all of them.
 
-    The least sum of decoding and encoding error wins, among those that are in neither direction worse than ``gls``, the
-    OLS encoder with its generalised-least-squares inverse: so the choice is not worse than the best linear map, out of
-    sample, in the direction that somebody happens to need.
+    The least sum of decoding and encoding error wins among those that are in neither direction worse than ``gls``, the
+    OLS encoder with its generalised-least-squares inverse, by more than a standard error (Breiman et al. 1984): so the
+    choice is, out of sample, not worse than the best linear map in the direction that somebody happens to need.
     """
     fits = _candidates(len(machine), machine.shape[1])
     folds = np.random.default_rng(seed).permutation(len(machine)) % FOLDS
     tried = tuple(_tried(name, fit, machine, brain, folds, seed) for name, fit in fits.items())
-    linear_best = tried[0]
-    able = [c for c in tried if c.decoding <= linear_best.decoding and c.r >= linear_best.r]
-    best = min(able, key=lambda c: c.decoding + c.encoding)
+    best = min((c for c in tried if c.not_worse_than(tried[0])), key=lambda c: c.both)
     return Choice(fits[best.name](machine, brain, seed), best.name, tried)
+
+
+def _within(loss: F64) -> bool:
+    return bool(loss.mean() <= loss.std(ddof=1) / np.sqrt(len(loss)))
 
 
 def _candidates(trials: int, d: int) -> dict[str, Fit]:
@@ -121,5 +132,5 @@ def _tried(name: str, fit: Fit, machine: F64, brain: F64, folds: npt.NDArray[np.
         wrong = np.square((encoded - brain[other]) / linear.spread_of(brain[own])).mean()
         decoded = latent_error(code_map.to_machine(brain[other]), machine[other])
         scores.append((decoded, float(wrong), float(correlation(encoded, brain[other]).mean())))
-    decoding, encoding, r = np.mean(scores, axis=0)
-    return Candidate(name, float(decoding), float(encoding), float(r))
+    decoding, encoding, r = np.array(scores).T
+    return Candidate(name, decoding, encoding, r)

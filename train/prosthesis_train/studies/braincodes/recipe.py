@@ -81,11 +81,11 @@ def _say(text: str) -> None:
 
 RECIPE = Recipe(
     "Brain codes: reading, writing, and the map between",
-    "Simulated brains are frozen: drawn from a seed, with the digest of what was drawn pinned in a test. Latent error is "
-    "the mean squared error of decoded codes as a share of their variance: 1 is what their mean would get. Encoding r is "
-    "Pearson's r between expected and measured rates of a site over test pictures, averaged over sites. Stimulation can "
-    "only raise activity and cannot address co-located units of different tuning apart. *Decoding* is of codes, "
-    "*identification* picks from candidates, *reconstruction* makes a picture.",
+    "Simulated brains are frozen: drawn from a seed, with the digest of what was drawn pinned in a test. Latent error "
+    "is the mean squared error of decoded codes as a share of their variance: 1 is what their mean would get. Encoding "
+    "r is Pearson's r between expected and measured rates of a site over test pictures, averaged over sites. "
+    "Stimulation can only raise activity and cannot address co-located units of different tuning apart. *Decoding* is "
+    "of codes, *identification* picks from candidates, *reconstruction* makes a picture.",
     measure,
     draw,
 )
