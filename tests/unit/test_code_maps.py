@@ -238,3 +238,32 @@ def test_correlation_against_numpy():
     a, b = np.random.default_rng(0).normal(size=(2, 50, 3))
     np.testing.assert_allclose(correlation(a, b), [np.corrcoef(a[:, k], b[:, k])[0, 1] for k in range(3)])
     assert correlation(np.ones((5, 1)), b[:5, :1])[0] == 0
+
+
+def test_a_layer_is_another_librarys_coupling():
+    transforms = pytest.importorskip("zuko.transforms")
+    rng = np.random.default_rng(3)
+    layer = couplings(6, rng)[0]
+    x = rng.normal(size=(20, 6))
+    mask = torch.zeros(6, dtype=torch.bool)
+    mask[torch.from_numpy(layer.given)] = True
+    order = np.argsort(layer.given)  # theirs reads the given numbers, and moves the others, in rising order
+    moved = np.argsort(layer.moved)
+
+    def meta(given):
+        unsorted = np.empty_like(given.numpy())
+        unsorted[:, order] = given.numpy()
+        full = np.zeros((len(given), 6))
+        full[:, layer.given] = unsorted
+        log_scale, shift = layer._read(full)
+        soft = log_scale / (1 - np.abs(log_scale) / -np.log(1e-3))  # undoes the bound that theirs puts on the scale
+        return transforms.MonotonicAffineTransform(
+            torch.from_numpy(shift[:, moved]), torch.from_numpy(soft[:, moved]), slope=1e-3
+        )
+
+    theirs = transforms.CouplingTransform(meta, mask)
+    there = theirs(torch.from_numpy(x)).numpy()
+    scale = theirs.log_abs_det_jacobian(torch.from_numpy(x), torch.from_numpy(there)).numpy().sum(1)
+    np.testing.assert_allclose(layer._read(x)[0].sum(1), scale, atol=1e-9)
+    np.testing.assert_allclose(layer.forward(x), there, atol=1e-9)
+    np.testing.assert_allclose(layer.backward(there), x, atol=1e-9)

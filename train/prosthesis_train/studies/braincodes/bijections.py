@@ -25,6 +25,7 @@ from prosthesis_train.data.images import open_images
 from prosthesis_train.methods.classifier import to_float
 from prosthesis_train.reading.judging import jacobian_spectrum, judge, round_trip
 from prosthesis_train.reading.maps import choose, fit_map
+from prosthesis_train.reading.posterior import coverage, fit_posterior
 from prosthesis_train.scores.card import in_batches
 from prosthesis_train.studies.braincodes.paired import mean_figure
 
@@ -37,6 +38,7 @@ DURATION_S = 0.2
 LINEAR = ("ols", "gls", "ridge", "two maps", "procrustes", "pca")
 NONLINEAR = ("bijection", "chosen")
 AT_FEW = ("gls", "ridge", "two maps", "bijection", "chosen")
+LEVEL = 0.9  # of the posterior
 POINTS = 20  # where the Jacobian is taken
 CELLS = Path("runs/braincodes/bijections/cells")
 
@@ -82,6 +84,9 @@ def cell(brain: str, brain_seed: int, seed: int, trials: Sequence[int] = (*FEW, 
 def judged(code_map: CodeMap, test: tuple[F64, F64], own: tuple[F64, F64]) -> dict[str, float]:
     """Return a map's scores on test trials, its round trips in both precisions, and its conditioning."""
     found = judge(code_map, *test, own)
+    half = len(test[0]) // 2  # one half for the posterior's spread, the other for whether it covers
+    posterior = fit_posterior(code_map, test[0][:half], test[1][:half])
+    each, joint = coverage(posterior, test[0][half:], test[1][half:], LEVEL)
     double = round_trip(code_map, *test)
     single = round_trip(code_map.at(np.float32), *(side.astype(np.float32) for side in test))
     values = jacobian_spectrum(code_map, test[0][:POINTS])
@@ -91,6 +96,8 @@ def judged(code_map: CodeMap, test: tuple[F64, F64], own: tuple[F64, F64]) -> di
         "encoding r": found.mean_r,
         "sampled latent error": found.sampled_latent_error,
         "sampled encoding r": found.sampled_encoding_r,
+        "coverage each": each,
+        "coverage joint": joint,
         "double max": max(double.machine_max, double.brain_max),
         "single max": max(single.machine_max, single.brain_max),
         "single rms": max(single.machine_rms, single.brain_rms),
@@ -148,6 +155,10 @@ def _figures(brain: str, cells: list[dict[str, Any]]) -> list[Figure]:
         out += [
             mean_figure(f"{where}, {kind}: {score}", column(TRIALS, kind, score), "", of)
             for score in ("sampled latent error", "sampled encoding r", "condition median", "condition p95")
+        ]
+        out += [
+            mean_figure(f"{where}, {kind}: {LEVEL:.0%} posterior, {score}", column(TRIALS, kind, score), "", of)
+            for score in ("coverage each", "coverage joint")
         ]
         for score in ("double max", "single max", "single rms"):
             worst = float(column(TRIALS, kind, score).max())
