@@ -1,6 +1,7 @@
 """Maps between machine codes and brain codes: exactness, closed forms, other libraries, bad input."""
 
 import io
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -19,7 +20,7 @@ from prosthesis_train.reading.judging import correlation, jacobian_spectrum, jud
 from prosthesis_train.reading.maps import KINDS, choose, fit_map
 
 EXACT = ("ols", "gls", "ridge", "procrustes", "pca", "bijection", "chosen")
-QUICK = Settings(epochs=6, hidden=32, layers=4, batch=250)
+QUICK = Settings(exponent=-0.25, encoding=1.0, epochs=6, hidden=32, layers=4, batch=250)
 
 
 def trials(n_trials, d, n, seed=0, noise=1.0, bend=0.0):
@@ -124,9 +125,9 @@ def test_procrustes_is_orthogonal():
 def test_layers_start_as_the_linear_map_and_then_beat_it_on_bent_responses():
     z, r = trials(3000, 8, 24, bend=0.8)
     train, test = slice(0, 2500), slice(2500, None)
-    still = bijection(z[train], r[train], settings=Settings(epochs=0))
+    still = bijection(z[train], r[train], settings=replace(QUICK, epochs=0))
     own = np.random.default_rng(0).permutation(2500)[312:]
-    start = linear.canonical(z[train][own], r[train][own], Settings().exponent, Settings().shrink)
+    start = linear.canonical(z[train][own], r[train][own], QUICK.exponent, QUICK.shrink)
     np.testing.assert_allclose(still.to_machine(r), start.to_machine(r), atol=1e-5)
     trained = bijection(z[train], r[train], settings=QUICK)
     others = (z[train], r[train])
@@ -160,9 +161,9 @@ def test_the_choice_is_never_worse_than_gls_within_its_folds():
     choice = choose(z, r)
     best = next(c for c in choice.tried if c.name == choice.chosen)
     assert choice.tried[0].name == "gls"
-    for worse in (best.decoding - choice.tried[0].decoding, choice.tried[0].r - best.r):
-        assert worse.mean() <= worse.std(ddof=1) / np.sqrt(len(worse))
-    assert best.both == min(c.both for c in choice.tried if c.not_worse_than(choice.tried[0]))
+    assert best.decoding.mean() <= choice.tried[0].decoding.mean()
+    assert best.r.mean() >= (0.95 if best.name == "bijection" else 1.0) * choice.tried[0].r.mean()
+    assert best.both <= choice.tried[0].both
 
 
 def test_fewer_trials_than_numbers():

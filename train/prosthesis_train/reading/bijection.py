@@ -25,11 +25,11 @@ F64 = npt.NDArray[np.float64]
 class Settings:
     """How it is trained: ``exponent`` and ``shrink`` of the canonical start, ``encoding`` weighs the encoding error."""
 
-    exponent: float = -0.25
+    exponent: float = 0.0
     shrink: float = 0.05
-    encoding: float = 0.5
+    encoding: float = 0.4
     layers: int = 6
-    hidden: int = 128
+    hidden: int = 256
     epochs: int = 12
     batch: int = 500
     rate: float = 3e-3

@@ -71,12 +71,11 @@ def cell(brain: str, brain_seed: int, seed: int, trials: Sequence[int] = (*FEW, 
     out: dict[str, Any] = {"sites": int(active.sum()), "digest": frozen_brain(brain, brain_seed).digest}
     for n in trials:
         own = (codes[order[:n]], measured[order[:n]])
+        choice = choose(*own, seed)
         for kind in (*LINEAR, *NONLINEAR) if n == TRIALS else AT_FEW:
-            if kind == "chosen":
-                choice = choose(*own, seed)
-                code_map, chosen = choice.code_map, choice.chosen
-            else:
-                code_map, chosen = fit_map(kind, *own, seed), kind
+            same = kind in ("chosen", choice.chosen)
+            code_map = choice.code_map if same else fit_map(kind, *own, seed)
+            chosen = choice.chosen if kind == "chosen" else kind
             out[f"{n} {kind}"] = {**judged(code_map, test, own), "chosen": chosen}
     return out
 
