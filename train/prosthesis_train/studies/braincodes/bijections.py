@@ -10,6 +10,7 @@ import functools
 import importlib
 import json
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,9 @@ CELLS = Path("runs/braincodes/bijections/cells")
 
 def measure(say: Callable[[str], None]) -> list[Figure]:
     """Return all figures; cells already measured are read from ``CELLS``."""
-    cells = {brain: [_cell(brain, b, s, say) for b in BRAIN_SEEDS for s in SEEDS] for brain in BRAINS}
+    cells: dict[str, list[dict[str, Any]]] = {brain: [] for brain in BRAINS}
+    for seed, brain_seed, brain in product(SEEDS, BRAIN_SEEDS, BRAINS):
+        cells[brain].append(_cell(brain, brain_seed, seed, say))
     return [figure for brain, found in cells.items() for figure in _figures(brain, found)]
 
 
@@ -179,5 +182,5 @@ def draw(folder: Path) -> list[str]:
             axes[row, column].set(xscale="log", xlabel="trials", ylabel=score, title=brain)
         axes[0, column].set_yscale("log")
     axes[0, 0].legend(fontsize=8)
-    canvas.savefig(folder / "maps.png", dpi=90)
-    return ["maps.png"]
+    canvas.savefig(folder / "braincodes_maps.png", dpi=90)
+    return ["braincodes_maps.png"]

@@ -62,12 +62,11 @@ def measure() -> list[Figure]:
 
 def draw(folder: Path) -> list[str]:
     """Copy the topics' pictures into ``folder``."""
-    out = []
+    out: list[str] = []
     for name in TOPICS:
         for picture in topic(name)["pictures"]:
-            target = f"braincodes-{Path(picture).name}"
-            shutil.copyfile(KEPT / name / picture, folder / target)
-            out.append(target)
+            shutil.copyfile(KEPT / name / picture, folder / picture)
+            out.append(picture)
     return [name for name in out if name.endswith((".png", ".jpg"))]
 
 
