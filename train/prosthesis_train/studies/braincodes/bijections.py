@@ -36,9 +36,8 @@ BRAINS, BRAIN_SEEDS, SEEDS = ("tuned600", "utah96", "nhp1024"), (0, 1, 2), (0, 1
 CODES = "bigbigan-fashion120"
 TRIALS, TEST, FEW = 8000, 2000, (100, 300, 1000)
 DURATION_S = 0.2
-LINEAR = ("ols", "gls", "ridge", "two maps", "procrustes", "pca")
-NONLINEAR = ("bijection", "chosen")
-AT_FEW = ("gls", "ridge", "two maps", "bijection", "chosen")
+KINDS = ("ols", "gls", "ridge", "two maps", "procrustes", "pca", "bijection", "chosen")
+DRAWN = ("gls", "ridge", "two maps", "procrustes", "bijection", "chosen")  # the others leave the picture
 LEVEL = 0.9  # of the posterior
 POINTS = 20  # where the Jacobian is taken
 CELLS = Path("runs/braincodes/bijections/cells")
@@ -75,7 +74,7 @@ def cell(brain: str, brain_seed: int, seed: int, trials: Sequence[int] = (*FEW, 
     for n in trials:
         own = (codes[order[:n]], measured[order[:n]])
         choice = choose(*own, seed)
-        for kind in (*LINEAR, *NONLINEAR) if n == TRIALS else AT_FEW:
+        for kind in KINDS:
             same = kind in ("chosen", choice.chosen)
             code_map = choice.code_map if same else fit_map(kind, *own, seed)
             chosen = choice.chosen if kind == "chosen" else kind
@@ -135,7 +134,7 @@ def _figures(brain: str, cells: list[dict[str, Any]]) -> list[Figure]:
         return np.array([cell[f"{n} {kind}"][score] for cell in cells])
 
     for n in (*FEW, TRIALS):
-        for kind in (*LINEAR, *NONLINEAR) if n == TRIALS else AT_FEW:
+        for kind in KINDS:
             out += [
                 mean_figure(f"{where}, N = {n}, {kind}: {score}", column(n, kind, score), "", of)
                 for score in ("latent error", "encoding r")
@@ -176,7 +175,7 @@ def draw(folder: Path) -> list[str]:
     for column, brain in enumerate(BRAINS):
         cells = [_cell(brain, b, s, lambda text: None) for b in BRAIN_SEEDS for s in SEEDS]
         for row, score in enumerate(("latent error", "encoding r")):
-            for kind in AT_FEW:
+            for kind in DRAWN:
                 values = np.array([[cell[f"{n} {kind}"][score] for n in (*FEW, TRIALS)] for cell in cells])
                 axes[row, column].errorbar((*FEW, TRIALS), values.mean(0), values.std(0), label=kind, capsize=2)
             axes[row, column].set(xscale="log", xlabel="trials", ylabel=score, title=brain)
