@@ -56,12 +56,12 @@ def _cell(brain: str, brain_seed: int, seed: int, say: Callable[[str], None]) ->
     if not path.is_file():
         say(f"{brain}, brain {brain_seed}, seed {seed}")
         CELLS.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(cell(brain, brain_seed, seed)), encoding="utf-8")
+        path.write_text(json.dumps(cell(brain, brain_seed, seed, (*FEW, TRIALS))), encoding="utf-8")
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return found
 
 
-def cell(brain: str, brain_seed: int, seed: int, trials: Sequence[int] = (*FEW, TRIALS)) -> dict[str, Any]:
+def cell(brain: str, brain_seed: int, seed: int, trials: Sequence[int]) -> dict[str, Any]:
     """Return, for each number of trials and each map, what ``judged`` says; ``chosen`` also says what was chosen."""
     codes, rates = _shown()
     expected = rates(brain, brain_seed)
@@ -171,7 +171,7 @@ def _figures(brain: str, cells: list[dict[str, Any]]) -> list[Figure]:
 def draw(folder: Path) -> list[str]:
     """Draw latent error and encoding r against the number of trials, one column a brain."""
     canvas = importlib.import_module("matplotlib.figure").Figure(figsize=(11, 6), layout="constrained")
-    axes = canvas.subplots(2, len(BRAINS))
+    axes = canvas.subplots(2, len(BRAINS), squeeze=False)
     for column, brain in enumerate(BRAINS):
         cells = [_cell(brain, b, s, lambda text: None) for b in BRAIN_SEEDS for s in SEEDS]
         for row, score in enumerate(("latent error", "encoding r")):
