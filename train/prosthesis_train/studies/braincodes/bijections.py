@@ -32,7 +32,8 @@ from prosthesis_train.studies.braincodes.paired import mean_figure
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
-BRAINS, BRAIN_SEEDS, SEEDS = ("tuned600", "utah96", "nhp1024"), (0, 1, 2), (0, 1, 2)
+SEEDS = {"tuned600": (0, 1, 2), "utah96": (0, 1), "nhp1024": (0, 1)}  # of trials, on each of the brains
+BRAIN_SEEDS = (0, 1, 2)
 CODES = "bigbigan-fashion120"
 TRIALS, TEST, FEW = 8000, 2000, (100, 300, 1000)
 DURATION_S = 0.2
@@ -45,10 +46,12 @@ CELLS = Path("runs/braincodes/bijections/cells")
 
 def measure(say: Callable[[str], None]) -> list[Figure]:
     """Return all figures; cells already measured are read from ``CELLS``."""
-    cells: dict[str, list[dict[str, Any]]] = {brain: [] for brain in BRAINS}
-    for seed, brain_seed, brain in product(SEEDS, BRAIN_SEEDS, BRAINS):
-        cells[brain].append(_cell(brain, brain_seed, seed, say))
+    cells = {brain: _cells(brain, say) for brain in SEEDS}
     return [figure for brain, found in cells.items() for figure in _figures(brain, found)]
+
+
+def _cells(brain: str, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    return [_cell(brain, brain_seed, seed, say) for seed, brain_seed in product(SEEDS[brain], BRAIN_SEEDS)]
 
 
 def _cell(brain: str, brain_seed: int, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
@@ -128,7 +131,7 @@ def _shown() -> tuple[F64, Callable[[str, int], F64]]:
 def _figures(brain: str, cells: list[dict[str, Any]]) -> list[Figure]:
     sites = sorted({cell["sites"] for cell in cells})
     where = f"{brain} ({sites[0]} to {sites[-1]} sites that answer)"
-    out, of = [], f"of {len(BRAIN_SEEDS)} brains x {len(SEEDS)} seeds"
+    out, of = [], f"of {len(BRAIN_SEEDS)} brains x {len(SEEDS[brain])} seeds"
 
     def column(n: int, kind: str, score: str) -> F64:
         return np.array([cell[f"{n} {kind}"][score] for cell in cells])
@@ -146,7 +149,12 @@ def _figures(brain: str, cells: list[dict[str, Any]]) -> list[Figure]:
         picked = [cell[f"{n} chosen"]["chosen"] for cell in cells]
         names = ", ".join(f"{name} {picked.count(name)}" for name in sorted(set(picked)))
         out.append(
-            Figure(f"{where}, N = {n}: chosen is the bijection in", picked.count("bijection"), "of 9", interval=names)
+            Figure(
+                f"{where}, N = {n}: chosen is the bijection in",
+                picked.count("bijection"),
+                f"of {len(cells)}",
+                interval=names,
+            )
         )
     ridge = column(TRIALS, "chosen", "latent error") - column(TRIALS, "ridge", "latent error")
     share = column(TRIALS, "chosen", "encoding r") / column(TRIALS, "ols", "encoding r")
@@ -171,9 +179,9 @@ def _figures(brain: str, cells: list[dict[str, Any]]) -> list[Figure]:
 def draw(folder: Path) -> list[str]:
     """Draw latent error and encoding r against the number of trials, one column a brain."""
     canvas = importlib.import_module("matplotlib.figure").Figure(figsize=(11, 6), layout="constrained")
-    axes = canvas.subplots(2, len(BRAINS), squeeze=False)
-    for column, brain in enumerate(BRAINS):
-        cells = [_cell(brain, b, s, lambda text: None) for b in BRAIN_SEEDS for s in SEEDS]
+    axes = canvas.subplots(2, len(SEEDS), squeeze=False)
+    for column, brain in enumerate(SEEDS):
+        cells = _cells(brain, lambda text: None)
         for row, score in enumerate(("latent error", "encoding r")):
             for kind in DRAWN:
                 values = np.array([[cell[f"{n} {kind}"][score] for n in (*FEW, TRIALS)] for cell in cells])
