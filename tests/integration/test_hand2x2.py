@@ -74,7 +74,7 @@ def test_camera_to_percept_is_what_one_computes_by_hand(sim, taps, device):
 
 
 def test_the_percept_is_upright_and_not_mirrored(sim, taps, device):
-    """The only bright quadrant of the picture is the only bright one of the percept, in each of the four places."""
+    """The only bright quadrant of the picture becomes the only bright one of the percept, in each place."""
     sim()
     world = taps("percept")
     built = device()
@@ -83,11 +83,18 @@ def test_the_percept_is_upright_and_not_mirrored(sim, taps, device):
     for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
         image = np.zeros((64, 64, 3), np.uint8)
         image[row * 32 : row * 32 + 32, column * 32 : column * 32 + 32] = 255
-        for _ in range(50):
+        wanted = np.zeros((2, 2), bool)
+        wanted[row, column] = True
+        # the quadrant before fades within 0.8 s of stimulation; a busy machine may need many more seconds of wall time
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
             watch.tend(lambda topic, message: None)
             seq += 1
             built.pipeline.process(Frame(seq, time.monotonic_ns(), image))
             time.sleep(1 / 60)
-        seen = cv2.resize(world.of("percept")[-1].image, (2, 2), interpolation=cv2.INTER_AREA)
-        assert np.unravel_index(seen.argmax(), (2, 2)) == (row, column)
-        assert seen.max() > 5 * np.sort(seen.ravel())[-2]
+            if not (percepts := world.of("percept")):
+                continue
+            seen = cv2.resize(percepts[-1].image, (2, 2), interpolation=cv2.INTER_AREA)
+            if seen[wanted].item() > 5 * seen[~wanted].max():
+                break
+        assert seen[wanted].item() > 5 * seen[~wanted].max(), (row, column, seen)
