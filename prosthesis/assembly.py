@@ -19,9 +19,10 @@ from prosthesis.calibrate import Plan, calibrate
 from prosthesis.calibration import Calibration
 from prosthesis.cameras import open_camera
 from prosthesis.cameras.checks import FrameCheck
-from prosthesis.config import Rig, load_rig
+from prosthesis.config import Rig, TaskConfig, find, load_rig, names
 from prosthesis.encoders import open_encoder
 from prosthesis.errors import ConfigError
+from prosthesis.hops import EncoderConfig
 from prosthesis.limits import guard_limits
 from prosthesis.links.keys import load_keys
 from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS, ZmqLink
@@ -29,7 +30,7 @@ from prosthesis.messages import Event, Message
 from prosthesis.modulator import PulseModulator
 from prosthesis.participant import KeyboardParticipant, Participant, RemoteParticipant
 from prosthesis.pipeline import Passage, Pipeline
-from prosthesis.protocols import Clock, FrameSource, Link, Translator
+from prosthesis.protocols import Clock, Encoder, FrameSource, Link, Translator
 from prosthesis.recorder import Recorder
 from prosthesis.runtime import RunSummary, run
 from prosthesis.safety import Guard
@@ -38,6 +39,7 @@ from prosthesis.solver import open_modulator
 from prosthesis.taps import Context, Tap
 from prosthesis.timing import MonotonicClock
 from prosthesis.view import View, make_view
+from prosthesis.yamlfile import load_model
 
 if TYPE_CHECKING:
     from prosthesis.translators.bijective import BijectiveTranslator
@@ -61,19 +63,26 @@ def with_choices(
     port: int | None = None,
     world: str | None = None,
 ) -> Rig:
-    """Return ``rig`` with another camera, another encoder model, another address of its implant, or another patient.
+    """Return ``rig`` with another camera, another task, another address of its implant, or another patient.
 
-    The patient's name is only noted, for recordings.
+    A task is a file of ``hardware_configs/tasks``, or a model for the rig's own encoder. The patient's name is only
+    noted, for recordings.
     """
     config = rig.config
     if source is not None:
         config = config.model_copy(update={"camera": config.camera.model_copy(update={"source": source})})
     if task is not None:
-        config = config.model_copy(update={"encoder": config.encoder.model_copy(update={"model": task})})
+        config = config.model_copy(update={"encoder": _task_encoder(config.encoder, task)})
     if world is not None:
         config = config.model_copy(update={"world": world})
     address = {"host": host or rig.link.host, "port": port or rig.link.port}
     return replace(rig, config=config, link=rig.link.model_copy(update=address))
+
+
+def _task_encoder(own: EncoderConfig, task: str) -> EncoderConfig:
+    if task in names("tasks") or task.endswith((".yaml", ".yml")):
+        return load_model(TaskConfig, find("tasks", task)).encoder
+    return own.model_copy(update={"model": task})
 
 
 def open_link(rig: Rig) -> tuple[Link, Credentials]:
@@ -96,21 +105,20 @@ def assemble(rig: Rig, link: Link, credentials: Credentials, clock: Clock) -> De
     view = make_view(config.view, config.camera, rig.calibration)
     encoder = open_encoder(config.encoder, view)
     session, modulator = open_session(rig, link, credentials, clock)
-    translator = _translator(rig, view)
+    translator = _translator(rig, view, encoder)
     pipeline = Pipeline(encoder, translator, modulator, Guard(guard_limits(rig)), session, clock)
     source = open_camera(config.camera, clock)
     return Device(source, FrameCheck(config.camera.width, config.camera.height, source.live), pipeline, session)
 
 
-def _translator(rig: Rig, view: View) -> Translator:
+def _translator(rig: Rig, view: View, encoder: Encoder) -> Translator:
     match rig.config.translator.type:
         case "retinotopic":
             from prosthesis.translators.retinotopic import RetinotopicTranslator
 
-            shape = load_bundle(rig.config.encoder.model).manifest.map_shape
-            if shape is None:
+            if len(encoder.shape) != 2:
                 raise ConfigError(f"{rig.path}: key 'translator': retinotopic needs a map, not a latent code")
-            return RetinotopicTranslator(rig.calibration, view, shape)
+            return RetinotopicTranslator(rig.calibration, view, (encoder.shape[0], encoder.shape[1]))
         case "bijective":
             return open_bijective(rig)
 

@@ -43,6 +43,17 @@ class Graph(Strict):
     outputs: Annotated[tuple[Tensor, ...], Field(min_length=1)]
 
 
+class Weights(Strict):
+    """Where weights that we did not train come from: a file of a registry's package, and what made it ours."""
+
+    package: str
+    version: str
+    file: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    licence: str
+    converter: str
+
+
 class Processor(Strict):
     """What the device does around the graphs."""
 
@@ -53,30 +64,35 @@ class Processor(Strict):
 class Manifest(Strict):
     """What a model is, what it takes and gives, and where it comes from.
 
-    ``input_size`` is (width, height) in pixels, ``map_shape`` (rows, columns) of a map and null for a latent,
-    ``field_deg`` the (width, height) of the visual field a map stands for when it is used without a rig's view.
+    ``kind`` is what the graphs give: a ``map``, a ``latent``, or the findings (boxes, words, identities) of a ``task``,
+    of which its processor makes a map. ``input_size`` is (width, height) in pixels of the first graph's input,
+    ``map_shape`` (rows, columns) of a map and null for others, ``field_deg`` the (width, height) of the visual field a
+    map stands for when it is used without a rig's view, null for a task. ``weights`` are those of others.
     """
 
     schema_version: Literal[0]
     name: str
     summary: str
     task: str
-    kind: Literal["map", "latent"]
+    kind: Literal["map", "latent", "task"]
     processor: Processor
     graphs: Annotated[tuple[Graph, ...], Field(min_length=1)]
-    colour_order: Literal["rgb"]
-    normalisation: Literal["in_graph"]
+    colour_order: Literal["rgb", "bgr"]
+    normalisation: Literal["in_graph", "processor"]
     input_size: tuple[PositiveInt, PositiveInt]
     map_shape: tuple[PositiveInt, PositiveInt] | None
-    field_deg: tuple[PositiveFloat, PositiveFloat]
+    field_deg: tuple[PositiveFloat, PositiveFloat] | None
     origin: str
     licence: str
     built_by: str
+    weights: tuple[Weights, ...] = ()
 
     @model_validator(mode="after")
     def _shaped(self) -> Manifest:
         if (self.kind == "map") != (self.map_shape is not None):
-            raise ValueError("'map_shape' belongs to kind 'map': give rows and columns for a map, null for a latent")
+            raise ValueError("'map_shape' belongs to kind 'map': give rows and columns for a map, null for others")
+        if (self.kind == "task") != (self.field_deg is None):
+            raise ValueError("'field_deg' belongs to maps and latents: null for a task, whose view is the rig's")
         return self
 
 

@@ -239,6 +239,14 @@ class RigConfig(Strict):
     world: str
 
 
+class TaskConfig(Strict):
+    """What the device looks for, as written in ``hardware_configs/tasks``: the encoder that takes the rig's place."""
+
+    name: str
+    summary: str
+    encoder: Annotated[EncoderConfig, Field(discriminator="type")]
+
+
 @dataclass(frozen=True, slots=True)
 class Rig:
     """A rig with every part it names loaded and checked against the others."""

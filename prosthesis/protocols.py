@@ -67,6 +67,11 @@ class Engine(Protocol):
 class Encoder(Protocol):
     """A task network: camera frame to machine code. It may keep memory from frame to frame."""
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of its codes: (rows, columns) of a map, (d,) of a latent."""
+        ...
+
     def encode(self, frame: Frame, now_ns: int) -> MachineCode:
         """Return e.g. ``MachineCode(seq=7, values=f32[1024], kind="map", shape=(32, 32))``."""
         ...

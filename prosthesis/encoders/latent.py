@@ -20,7 +20,7 @@ class LatentEncoder:
 
     def __init__(self, bundle: Bundle, engine: Engine, view: View) -> None:
         self._engine, self._view = engine, view
-        self.dim = code_length(bundle)
+        self.shape = (code_length(bundle),)
         graph = bundle.manifest.graphs[0]
         self._input, self._output = graph.inputs[0].name, graph.outputs[0].name
         self._side = bundle.manifest.input_size[0]
@@ -29,7 +29,7 @@ class LatentEncoder:
         """Return the code of ``frame``, f32[d]; ``now_ns`` is not needed."""
         crop = sample(frame.rgb, self._view, self._side)
         code = self._engine.run({self._input: crop[None]})[self._output]
-        return MachineCode(frame.seq, frame.t_ns, readonly(code, np.float32).reshape(-1), "latent", (self.dim,))
+        return MachineCode(frame.seq, frame.t_ns, readonly(code, np.float32).reshape(-1), "latent", self.shape)
 
 
 def code_length(bundle: Bundle) -> int:
@@ -38,7 +38,7 @@ def code_length(bundle: Bundle) -> int:
     side = manifest.input_size[0]
     shape = graph.outputs[0].shape
     as_described = (
-        manifest.kind == "latent"
+        (manifest.kind, manifest.colour_order, manifest.normalisation) == ("latent", "rgb", "in_graph")
         and [(tensor.shape, tensor.dtype) for tensor in graph.inputs] == [((1, side, side, 3), "uint8")]
         and len(graph.outputs) == 1
         and (len(shape), shape[0], graph.outputs[0].dtype) == (2, 1, "float32")

@@ -20,7 +20,7 @@ class TaskMapEncoder:
 
     def __init__(self, bundle: Bundle, engine: Engine, view: View) -> None:
         self._engine, self._view = engine, view
-        self._shape = _map_shape(bundle)
+        self.shape = _map_shape(bundle)
         graph = bundle.manifest.graphs[0]
         self._input, self._output = graph.inputs[0].name, graph.outputs[0].name
         self._side = bundle.manifest.input_size[0]
@@ -29,7 +29,7 @@ class TaskMapEncoder:
         """Return the map of ``frame``, f32[rows * columns] row by row from the top; ``now_ns`` is not needed."""
         crop = sample(frame.rgb, self._view, self._side)
         task_map = self._engine.run({self._input: crop[None]})[self._output]
-        return MachineCode(frame.seq, frame.t_ns, readonly(task_map, np.float32).reshape(-1), "map", self._shape)
+        return MachineCode(frame.seq, frame.t_ns, readonly(task_map, np.float32).reshape(-1), "map", self.shape)
 
 
 def _map_shape(bundle: Bundle) -> tuple[int, int]:
@@ -39,6 +39,7 @@ def _map_shape(bundle: Bundle) -> tuple[int, int]:
         manifest.map_shape is not None
         and manifest.map_shape[0] == manifest.map_shape[1]
         and len(manifest.graphs) == 1
+        and (manifest.colour_order, manifest.normalisation) == ("rgb", "in_graph")
         and [(tensor.shape, tensor.dtype) for tensor in graph.inputs] == [((1, side, side, 3), "uint8")]
         and [(tensor.shape, tensor.dtype) for tensor in graph.outputs] == [((1, *manifest.map_shape), "float32")]
     )

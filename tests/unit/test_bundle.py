@@ -93,7 +93,8 @@ def test_a_processor_this_device_lacks_is_refused(copy, processor):
     "change",
     [
         {"schema_version": 1},
-        {"colour_order": "bgr"},
+        {"colour_order": "yuv"},
+        {"kind": "task"},
         {"sha256": "00"},
         {"map_shape": None},
         {"kind": "latent"},
