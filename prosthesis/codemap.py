@@ -4,13 +4,14 @@ Codes z f[b, d] and responses r f[b, n] share k = min(d, n) numbers. With means 
 the response that are *about* the code, and the rest r - q M (M the right inverse of L) is the brain's nuisance u. The
 machine's side is x = layers(q, e), z = x B: e are the d - k numbers of a code that fewer responses than d leave open.
 Layers are affine couplings (Dinh et al. 2017), each undone exactly, so (z, u) <-> (r, e) is one to one whatever the
-layers have learned. Without a nuisance given, u and e are 0, their mean.
+layers have learned. Without a nuisance given, u and e are 0, their mean. It computes in double precision, whatever the
+messages carry: a round trip loses what single-precision messages round, and nothing more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -128,23 +129,18 @@ class CodeMap:
             x = layer.backward(x)
         return x
 
-    def at(self, dtype: type[np.floating[Any]]) -> CodeMap:
-        """Return the map that computes in ``dtype``."""
-
-        def cast(value: Any) -> Any:
-            return tuple(part.astype(dtype) for part in value)
-
-        layers = tuple(replace(layer, weights=cast(layer.weights), biases=cast(layer.biases)) for layer in self.layers)
-        return replace(self, layers=layers, **{name: getattr(self, name).astype(dtype) for name in _ARRAYS})
-
     def save(self, path: Path) -> None:
-        """Write the map as an .npz of plain arrays."""
+        """Write the map as an .npz of plain arrays.
+
+        Perceptrons are kept in single precision: both directions read the same numbers, so round trips stay exact.
+        The matrices, which undo each other, stay in double.
+        """
         content: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
         content |= {"name": np.array(self.name), "layers": np.array(len(self.layers))}
         for k, layer in enumerate(self.layers):
             content |= {f"layer{k}.given": layer.given, f"layer{k}.moved": layer.moved}
             for i, (weight, bias) in enumerate(zip(layer.weights, layer.biases, strict=True)):
-                content |= {f"layer{k}.weight{i}": weight, f"layer{k}.bias{i}": bias}
+                content |= {f"layer{k}.weight{i}": np.float32(weight), f"layer{k}.bias{i}": np.float32(bias)}
         with path.open("wb") as file:
             np.savez(file, **content)
 
@@ -164,16 +160,19 @@ def load_codemap(path: Path) -> CodeMap:
 
 
 def _from(content: Mapping[str, Any]) -> CodeMap:
+    def part(name: str) -> Floats:
+        return np.asarray(content[name], np.float64)
+
     layers = tuple(
         Coupling(
             content[f"layer{k}.given"],
             content[f"layer{k}.moved"],
-            (content[f"layer{k}.weight0"], content[f"layer{k}.weight1"], content[f"layer{k}.weight2"]),
-            (content[f"layer{k}.bias0"], content[f"layer{k}.bias1"], content[f"layer{k}.bias2"]),
+            (part(f"layer{k}.weight0"), part(f"layer{k}.weight1"), part(f"layer{k}.weight2")),
+            (part(f"layer{k}.bias0"), part(f"layer{k}.bias1"), part(f"layer{k}.bias2")),
         )
         for k in range(int(content["layers"]))
     )
-    return CodeMap(str(content["name"]), **{name: content[name] for name in _ARRAYS}, layers=layers)
+    return CodeMap(str(content["name"]), **{name: part(name) for name in _ARRAYS}, layers=layers)
 
 
 def _check(found: CodeMap, path: Path) -> None:

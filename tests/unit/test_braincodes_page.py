@@ -23,7 +23,8 @@ def small(monkeypatch, tmp_path):
     for name, value in (("TRIALS", 500), ("TEST", 200), ("FEW", (60,)), ("POINTS", 3), ("CELLS", tmp_path)):
         monkeypatch.setattr(bijections, name, value)
     monkeypatch.setattr(bijections, "BRAIN_SEEDS", (0, 1))
-    monkeypatch.setattr(bijections, "SEEDS", {"tuned600": (0,)})
+    monkeypatch.setattr(bijections, "SEEDS", (0,))
+    monkeypatch.setattr(bijections, "BRAINS", ("tuned600",))
 
 
 def test_the_study_of_maps_leaves_dead_sites_out_and_prints_every_map(small, tmp_path):

@@ -17,7 +17,7 @@ def gaussian(n_trials, seed):
 
 def test_of_a_gaussian_world_it_is_bayes_posterior_and_covers():
     z, r, w = gaussian(8000, 0)
-    decoder = linear.canonical(z, r, -1.0, 0.0)
+    decoder = linear.canonical(z, r, 0.0).at(-1.0)
     held_z, held_r, _ = gaussian(4000, 1)
     found = fit_posterior(decoder, held_z, held_r)
     precision = np.eye(5) + w @ np.diag(1 / np.linspace(0.5, 3, 12) ** 2) @ w.T
@@ -30,7 +30,7 @@ def test_of_a_gaussian_world_it_is_bayes_posterior_and_covers():
 
 def test_too_narrow_a_posterior_is_seen_not_to_cover():
     z, r, _ = gaussian(2000, 0)
-    found = fit_posterior(linear.canonical(z, r, -1.0, 0.0), z, r)
+    found = fit_posterior(linear.canonical(z, r, 0.0).at(-1.0), z, r)
     narrow = type(found)(found.code_map, found.mean, found.factor / 2)
     assert max(coverage(narrow, z, r, 0.9)) < 0.7
 

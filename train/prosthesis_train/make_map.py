@@ -89,7 +89,7 @@ def make_map(rig: Rig, out: Path | None = None, kind: str = KIND, samples: int =
     code_map = fit_map(kind, shown.codes, shown.rates_hz[:, sites])
     folder = out or config_root() / "maps" / config.translator.map
     folder.mkdir(parents=True, exist_ok=True)
-    code_map.at(np.float32).save(folder / MAP)  # half the bytes; a round trip still errs by millionths
+    code_map.save(folder / MAP)
     card = MapCard(
         name=config.translator.map,
         kind=kind,

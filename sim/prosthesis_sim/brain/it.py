@@ -18,6 +18,7 @@ Bool = npt.NDArray[np.bool_]
 N, ORIENTATIONS, FREQUENCIES = 300, 4, (3.0, 6.0, 9.0)  # cycles per picture
 MAP, POOLED, CHANNELS = 16, 4, 128  # places of energies and, after pooling, along a side; mixtures of them
 ACTIVE = 0.3  # chosen: share of pictures to which a unit answers
+ROOM = 3.0  # chosen: photographs drive units far above dead leaves, and evolved images further (Ponce et al. 2019)
 LEAST_SPREAD = 0.05  # of the median: channels that dead leaves move less than this are left out
 _BLOCK = 256
 
@@ -70,8 +71,8 @@ def grow_it(random: np.random.Generator) -> It:
     scale = np.where(spread > LEAST_SPREAD * np.median(spread), spread, np.inf).astype(np.float32)
     seen = ((mixed - centre) / scale) @ read
     bias = np.percentile(seen, 100 * (1 - ACTIVE), axis=0)
-    gain = 1 / (np.percentile(seen, TOP, axis=0) - bias)
-    named = digest([mix, read, spontaneous, most, np.array([MAP, POOLED, *FREQUENCIES, CALIBRATION_SEED, TOP])])
+    gain = 1 / (ROOM * (np.percentile(seen, TOP, axis=0) - bias))
+    named = digest([mix, read, spontaneous, most, np.array([MAP, POOLED, *FREQUENCIES, CALIBRATION_SEED, TOP, ROOM])])
     return It(mix, read, spontaneous, most, np.ones(N, dtype=bool), named, bank, pool, centre, scale, bias, gain)
 
 

@@ -26,7 +26,7 @@ class Settings:
     """How it is trained: ``exponent`` and ``shrink`` of the canonical start, ``encoding`` weighs the encoding error."""
 
     exponent: float = 0.0
-    shrink: float = 0.05
+    shrink: float = 0.6
     encoding: float = 0.4
     layers: int = 6
     hidden: int = 256
@@ -46,7 +46,7 @@ def bijection(machine: F64, brain: F64, seed: int = 0, settings: Settings = Sett
     order = np.random.default_rng(seed).permutation(len(machine))
     held = max(2, round(settings.held_out * len(order)))
     own, kept = order[held:], order[:held]
-    start = canonical(machine[own], brain[own], settings.exponent, settings.shrink)
+    start = canonical(machine[own], brain[own], settings.shrink).at(settings.exponent)
     scale = spread_of(brain)
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -7,6 +7,7 @@ other trials. A round trip that keeps the nuisance only shows that the arithmeti
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -72,11 +73,19 @@ class RoundTrip:
     brain_rms: float
 
 
-def round_trip(code_map: CodeMap, machine: Floats, brain: Floats) -> RoundTrip:
-    """Carry codes f[b, d] and responses f[b, n] there and back with their own nuisances, in the inputs' precision."""
-    e, u = code_map.machine_nuisance(machine), code_map.brain_nuisance(brain)
-    there = code_map.to_machine(code_map.to_brain(machine), e if e.shape[1] else None) - machine
-    back = code_map.to_brain(code_map.to_machine(brain), u) - brain
+def round_trip(code_map: CodeMap, machine: F64, brain: F64, carried: type[np.floating[Any]] = np.float64) -> RoundTrip:
+    """Carry codes f64[b, d] and responses f64[b, n] there and back with their own nuisances.
+
+    ``carried`` is the precision of every code and response, as messages carry them: given, half way, and nuisances.
+    """
+
+    def kept(values: Floats) -> F64:
+        return values.astype(carried).astype(np.float64)
+
+    machine, brain = kept(machine), kept(brain)
+    e, u = kept(code_map.machine_nuisance(machine)), kept(code_map.brain_nuisance(brain))
+    there = code_map.to_machine(kept(code_map.to_brain(machine)), e if e.shape[1] else None) - machine
+    back = code_map.to_brain(kept(code_map.to_machine(brain)), u) - brain
     of_z, of_r = machine.std() or 1.0, brain.std() or 1.0
     return RoundTrip(
         float(np.abs(there).max() / of_z),

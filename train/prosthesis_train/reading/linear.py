@@ -6,6 +6,8 @@ d - n numbers of it open. W is always the regression of responses on codes.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 from sklearn.covariance import ledoit_wolf
@@ -97,28 +99,48 @@ def pca(machine: F64, brain: F64) -> CodeMap:
     return CodeMap("pca", *means, encoded.machine_code, encoded.machine_basis, code, basis)
 
 
-def canonical(machine: F64, brain: F64, exponent: float, shrink: float) -> CodeMap:
-    """Canonical pairs (Hotelling 1936), each with the gain c^exponent of its correlation c.
+@dataclass(frozen=True, slots=True)
+class CanonicalPairs:
+    """Canonical pairs (Hotelling 1936) of codes and responses: correlations c f64[k], and both sides' directions."""
 
-    In whitened coordinates the best encoder is c, the best decoder of a pair 1/c times the response, so no exact linear
-    map is best in both: exponent 1 is the encoder with its inverse, -1 the decoder with its, 0 between. ``shrink`` in
-    0..1 is the share of the responses' covariance, in standard deviations, that is replaced by the identity. The
-    responses' k directions span S^-1 W, those of the generalised-least-squares statistic.
+    means: tuple[F64, F64]
+    scale: F64
+    c: F64
+    code: F64
+    brain_code: F64
+    brain_basis: F64
+    shrink: float
+
+    def at(self, exponent: float) -> CodeMap:
+        """Return the map that gives each pair the gain c^exponent.
+
+        In whitened coordinates the best encoder is c, the best decoder of a pair 1/c times the response, so no exact
+        linear map is best in both: exponent 1 is the encoder with its inverse, -1 the decoder with its, 0 between.
+        """
+        gain = np.clip(self.c, CONTROLLED, 1.0) ** exponent
+        brain_code = self.brain_code / gain / self.scale[:, None]
+        brain_basis = gain[:, None] * self.brain_basis * self.scale
+        machine_basis = np.linalg.solve(self.code, np.eye(len(self.code)))
+        name = f"canonical {exponent:g}, {self.shrink:g}"
+        return CodeMap(name, *self.means, self.code, machine_basis, brain_code, brain_basis)
+
+
+def canonical(machine: F64, brain: F64, shrink: float) -> CanonicalPairs:
+    """Return the canonical pairs of codes and responses.
+
+    ``shrink`` in 0..1 is the share of the responses' covariance, in standard deviations, that is replaced by the
+    identity. The responses' k directions span S^-1 W, those of the generalised-least-squares statistic.
     """
     z, r, means = centred(machine, brain)
-    scale, d, k = spread_of(r), z.shape[1], min(z.shape[1], r.shape[1])
+    scale, k = spread_of(r), min(z.shape[1], r.shape[1])
     r = r / scale
     of_z = ledoit_wolf(z, assume_centered=True)[0]
     of_r = (1 - shrink) * (r.T @ r) / len(r) + shrink * np.eye(r.shape[1])
     z_root, r_root = np.linalg.cholesky(of_z), np.linalg.cholesky(of_r)
     both = np.linalg.solve(z_root, np.linalg.solve(r_root, r.T @ z / len(z)).T)
     u, c, vt = np.linalg.svd(both, full_matrices=True)
-    gain = np.clip(c[:k], CONTROLLED, 1.0) ** exponent
-    code = np.linalg.solve(z_root.T, u)
-    name = f"canonical {exponent:g}, {shrink:g}"
-    brain_code = np.linalg.solve(r_root.T, vt[:k].T) / gain / scale[:, None]
-    brain_basis = gain[:, None] * (vt[:k] @ r_root.T) * scale
-    return CodeMap(name, *means, code, np.linalg.solve(code, np.eye(d)), brain_code, brain_basis)
+    code, brain_code = np.linalg.solve(z_root.T, u), np.linalg.solve(r_root.T, vt[:k].T)
+    return CanonicalPairs(means, scale, c[:k], code, brain_code, vt[:k] @ r_root.T, shrink)
 
 
 def ridge_weights(inputs: F64, outputs: F64) -> F64:

@@ -17,8 +17,9 @@ from prosthesis_train.reading.judging import correlation, latent_error
 F64 = npt.NDArray[np.float64]
 Fit = Callable[[F64, F64, int], CodeMap]
 FOLDS = 3
+SCARCE, FINE_FOLDS = 2000, 10  # three folds of few trials see too little: they favour maps that all trials would not
 KEPT = 0.95  # of the best encoder's r, in the bijection
-EXPONENTS, SHRINKS = (1.0, 0.5, 0.0, -0.5, -1.0), (0.05, 0.3)
+EXPONENTS, SHRINKS = (1.0, 0.75, 0.5, 0.25, 0.0, -0.5, -1.0), (0.05, 0.3)
 
 
 def _linear(fit: Callable[[F64, F64], CodeMap]) -> Fit:
@@ -79,8 +80,15 @@ class Candidate:
         return float((self.decoding + self.encoding).mean())
 
     def not_worse_than(self, other: Candidate, kept: float) -> bool:
-        """Return whether it decodes no worse, and keeps the share ``kept`` of the other's encoding r."""
-        return bool(self.decoding.mean() <= other.decoding.mean() and self.r.mean() >= kept * other.r.mean())
+        """Return whether it decodes no worse, and keeps the share ``kept`` of the other's encoding r.
+
+        Both by at least two standard errors over the folds that both were tried on.
+        """
+        return _not_below_zero(other.decoding - self.decoding) and _not_below_zero(self.r - kept * other.r)
+
+
+def _not_below_zero(gain: F64) -> bool:
+    return bool(gain.mean() >= 2 * gain.std(ddof=1) / np.sqrt(len(gain)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,36 +107,41 @@ def choose(machine: F64, brain: F64, seed: int = 0) -> Choice:
     than ``gls``, the OLS encoder with its generalised-least-squares inverse; the bijection may give up 5 % of the
     encoding r for what it gains in decoding.
     """
-    fits = _candidates(len(machine), machine.shape[1])
-    folds = np.random.default_rng(seed).permutation(len(machine)) % FOLDS
-    tried = tuple(_tried(name, fit, machine, brain, folds, seed) for name, fit in fits.items())
-    able = (c for c in tried if c.not_worse_than(tried[0], KEPT if c.name == "bijection" else 1.0))
-    best = min(able, key=lambda c: c.both)
-    return Choice(fits[best.name](machine, brain, seed), best.name, tried)
+    folds = FINE_FOLDS if len(machine) <= SCARCE else FOLDS
+    linears = _tried(_linears, machine, brain, folds, seed)
+    best = min((c for c in linears.values() if c.not_worse_than(linears["gls"], 1.0)), key=lambda c: c.both)
+    tried = tuple(linears.values())
+    if len(machine) > machine.shape[1]:  # fewer would all be held exactly by the linear start
+        again = linears if folds == FOLDS else _tried(_linears, machine, brain, FOLDS, seed)
+        ours = _tried(_bijection, machine, brain, FOLDS, seed)["bijection"]
+        tried = (*tried, ours)
+        if ours.both < again[best.name].both and ours.not_worse_than(again["gls"], KEPT):
+            best = ours
+    fit = _bijection if best.name == "bijection" else _linears
+    return Choice(fit(machine, brain, seed)[best.name], best.name, tried)
 
 
-def _candidates(trials: int, d: int) -> dict[str, Fit]:
-    out: dict[str, Fit] = {"gls": KINDS["gls"]}
-    for exponent in EXPONENTS:
-        for shrink in SHRINKS:
-            out[f"canonical {exponent:g}, {shrink:g}"] = _canonical(exponent, shrink)
-    if trials > d:  # fewer would all be held exactly by the linear start
-        out["bijection"] = KINDS["bijection"]
-    return out
+def _linears(machine: F64, brain: F64, seed: int) -> dict[str, CodeMap]:
+    pairs = [linear.canonical(machine, brain, shrink) for shrink in SHRINKS]
+    maps = (linear.gls(machine, brain), *(one.at(exponent) for exponent in EXPONENTS for one in pairs))
+    return {found.name: found for found in maps}
 
 
-def _canonical(exponent: float, shrink: float) -> Fit:
-    return lambda machine, brain, seed: linear.canonical(machine, brain, exponent, shrink)
+def _bijection(machine: F64, brain: F64, seed: int) -> dict[str, CodeMap]:
+    return {"bijection": KINDS["bijection"](machine, brain, seed)}
 
 
-def _tried(name: str, fit: Fit, machine: F64, brain: F64, folds: npt.NDArray[np.int64], seed: int) -> Candidate:
-    scores = []
-    for fold in range(FOLDS):
-        own, other = folds != fold, folds == fold
-        code_map = fit(machine[own], brain[own], seed)
-        encoded = code_map.to_brain(machine[other])
-        wrong = np.square((encoded - brain[other]) / linear.spread_of(brain[own])).mean()
-        decoded = latent_error(code_map.to_machine(brain[other]), machine[other])
-        scores.append((decoded, float(wrong), float(correlation(encoded, brain[other]).mean())))
-    decoding, encoding, r = np.array(scores).T
-    return Candidate(name, decoding, encoding, r)
+def _tried(
+    fit: Callable[[F64, F64, int], dict[str, CodeMap]], machine: F64, brain: F64, folds: int, seed: int
+) -> dict[str, Candidate]:
+    order, scores = np.random.default_rng(seed).permutation(len(machine)) % folds, dict[str, list[tuple[float, ...]]]()
+    for fold in range(folds):
+        own, other = order != fold, order == fold
+        spread = linear.spread_of(brain[own])
+        for name, code_map in fit(machine[own], brain[own], seed).items():
+            encoded = code_map.to_brain(machine[other])
+            wrong = np.square((encoded - brain[other]) / spread).mean()
+            decoded = latent_error(code_map.to_machine(brain[other]), machine[other])
+            r = correlation(encoded, brain[other]).mean()
+            scores.setdefault(name, []).append((decoded, float(wrong), float(r)))
+    return {name: Candidate(name, *np.array(rows).T) for name, rows in scores.items()}

@@ -32,8 +32,8 @@ from prosthesis_train.studies.braincodes.paired import mean_figure
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
-SEEDS = {"tuned600": (0, 1, 2), "utah96": (0, 1), "nhp1024": (0, 1)}  # of trials, on each of the brains
-BRAIN_SEEDS = (0, 1, 2)
+BRAINS = ("tuned600", "utah96", "nhp1024")
+BRAIN_SEEDS, SEEDS = (0, 1, 2), (0, 1, 2)  # SEEDS are those of the trials, on each of the brains
 CODES = "bigbigan-fashion120"
 TRIALS, TEST, FEW = 8000, 2000, (100, 300, 1000)
 DURATION_S = 0.2
@@ -46,12 +46,12 @@ CELLS = Path("runs/braincodes/bijections/cells")
 
 def measure(say: Callable[[str], None]) -> list[Figure]:
     """Return all figures; cells already measured are read from ``CELLS``."""
-    cells = {brain: _cells(brain, say) for brain in SEEDS}
+    cells = {brain: _cells(brain, say) for brain in BRAINS}
     return [figure for brain, found in cells.items() for figure in _figures(brain, found)]
 
 
 def _cells(brain: str, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    return [_cell(brain, brain_seed, seed, say) for seed, brain_seed in product(SEEDS[brain], BRAIN_SEEDS)]
+    return [_cell(brain, brain_seed, seed, say) for seed, brain_seed in product(SEEDS, BRAIN_SEEDS)]
 
 
 def _cell(brain: str, brain_seed: int, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def judged(code_map: CodeMap, test: tuple[F64, F64], own: tuple[F64, F64]) -> di
     posterior = fit_posterior(code_map, test[0][:half], test[1][:half])
     each, joint = coverage(posterior, test[0][half:], test[1][half:], LEVEL)
     double = round_trip(code_map, *test)
-    single = round_trip(code_map.at(np.float32), *(side.astype(np.float32) for side in test))
+    single = round_trip(code_map, *test, np.float32)
     values = jacobian_spectrum(code_map, test[0][:POINTS])
     condition = values[:, 0] / np.maximum(values[:, -1], 1e-300)
     return {
@@ -131,7 +131,7 @@ def _shown() -> tuple[F64, Callable[[str, int], F64]]:
 def _figures(brain: str, cells: list[dict[str, Any]]) -> list[Figure]:
     sites = sorted({cell["sites"] for cell in cells})
     where = f"{brain} ({sites[0]} to {sites[-1]} sites that answer)"
-    out, of = [], f"of {len(BRAIN_SEEDS)} brains x {len(SEEDS[brain])} seeds"
+    out, of = [], f"of {len(BRAIN_SEEDS)} brains x {len(SEEDS)} seeds"
 
     def column(n: int, kind: str, score: str) -> F64:
         return np.array([cell[f"{n} {kind}"][score] for cell in cells])
@@ -179,8 +179,8 @@ def _figures(brain: str, cells: list[dict[str, Any]]) -> list[Figure]:
 def draw(folder: Path) -> list[str]:
     """Draw latent error and encoding r against the number of trials, one column a brain."""
     canvas = importlib.import_module("matplotlib.figure").Figure(figsize=(11, 6), layout="constrained")
-    axes = canvas.subplots(2, len(SEEDS), squeeze=False)
-    for column, brain in enumerate(SEEDS):
+    axes = canvas.subplots(2, len(BRAINS), squeeze=False)
+    for column, brain in enumerate(BRAINS):
         cells = _cells(brain, lambda text: None)
         for row, score in enumerate(("latent error", "encoding r")):
             for kind in DRAWN:

@@ -55,8 +55,8 @@ class Contest:
 
 
 def painters() -> tuple[Painter, ...]:
-    """Return the generators: trained of 80 dimensions, and of 4,096 a linear basis, for no trained one is at hand."""
-    return of_artefact(load_artefact("bigbigan-fashion")), cosines(64, SIDE)
+    """Return the generators: trained of 120 dimensions, and of 4,096 a linear basis, for no trained one is at hand."""
+    return of_artefact(load_artefact("bigbigan-fashion120")), cosines(64, SIDE)
 
 
 def natural() -> dict[str, F32]:

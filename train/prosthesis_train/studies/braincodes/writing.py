@@ -165,7 +165,7 @@ def fit_patient(rig: Rig, number: int, artefact: Artefact, pictures: U8) -> Pati
     brain = frozen_brain(mine.population, number)
     shown = answers(artefact, brain, pictures, number)
     sites = np.flatnonzero(rig.calibration.column("enabled").astype(bool) & brain.active)
-    code_map = canonical(shown.codes, shown.rates_hz[:, sites], EXPONENT, SHRINK)
+    code_map = canonical(shown.codes, shown.rates_hz[:, sites], SHRINK).at(EXPONENT)
     return on(rig, Patient(rig, world.model_copy(update={"sites": mine}), brain, code_map, sites))
 
 
