@@ -56,3 +56,13 @@ def test_the_demo_runs_from_the_wheel_alone_and_leaves_its_report(installed, tmp
 def test_torch_is_not_needed(installed, tmp_path):
     script = "import sys; sys.modules['torch'] = None; import prosthesis_sim.demo, prosthesis.assembly"
     assert run(installed, tmp_path, "-c", script).returncode == 0
+
+
+def test_the_loop_closes_from_camera_to_evoked_activity_and_back_to_a_picture(installed, tmp_path):
+    done = run(installed, tmp_path, "-m", "prosthesis", "demo", "--loop", "--seconds", "2")
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert {"loop.mp4", "report.json", "report.html", "run.mcap"} <= {path.name for path in folder.iterdir()}
+    loop = json.loads((folder / "report.json").read_text())["loop"]
+    assert loop["sites_r"] > 0.5
+    assert loop["code_r"] > 0.3

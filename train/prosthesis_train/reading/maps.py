@@ -17,7 +17,7 @@ from prosthesis_train.reading.judging import correlation, latent_error
 F64 = npt.NDArray[np.float64]
 Fit = Callable[[F64, F64, int], CodeMap]
 FOLDS = 3
-SCARCE, FINE_FOLDS = 2000, 10  # three folds of few trials see too little: they favour maps that all trials would not
+SCARCE, FINE_FOLDS = 2000, 10  # three folds of so few trials favour maps that all of them would not
 KEPT = 0.95  # of the best encoder's r, in the bijection
 EXPONENTS, SHRINKS = (1.0, 0.75, 0.5, 0.25, 0.0, -0.5, -1.0), (0.05, 0.3)
 
@@ -105,20 +105,22 @@ def choose(machine: F64, brain: F64, seed: int = 0) -> Choice:
 
     The least sum of decoding and encoding error wins. A linear map may win only if it is in neither direction worse
     than ``gls``, the OLS encoder with its generalised-least-squares inverse; the bijection may give up 5 % of the
-    encoding r for what it gains in decoding.
+    encoding r for what it gains in decoding. It needs more than ``SCARCE`` trials to be tried.
     """
-    folds = FINE_FOLDS if len(machine) <= SCARCE else FOLDS
-    linears = _tried(_linears, machine, brain, folds, seed)
-    best = min((c for c in linears.values() if c.not_worse_than(linears["gls"], 1.0)), key=lambda c: c.both)
-    tried = tuple(linears.values())
-    if len(machine) > machine.shape[1]:  # fewer would all be held exactly by the linear start
-        again = linears if folds == FOLDS else _tried(_linears, machine, brain, FOLDS, seed)
+    scarce = len(machine) <= SCARCE
+    linears = _tried(_linears, machine, brain, FINE_FOLDS if scarce else FOLDS, seed)
+    best, tried = min((c for c in linears.values() if c.not_worse_than(linears["gls"], 1.0)), key=_both), linears
+    if not scarce:
         ours = _tried(_bijection, machine, brain, FOLDS, seed)["bijection"]
-        tried = (*tried, ours)
-        if ours.both < again[best.name].both and ours.not_worse_than(again["gls"], KEPT):
+        tried = {**linears, ours.name: ours}
+        if ours.both < best.both and ours.not_worse_than(linears["gls"], KEPT):
             best = ours
     fit = _bijection if best.name == "bijection" else _linears
-    return Choice(fit(machine, brain, seed)[best.name], best.name, tried)
+    return Choice(fit(machine, brain, seed)[best.name], best.name, tuple(tried.values()))
+
+
+def _both(candidate: Candidate) -> float:
+    return candidate.both
 
 
 def _linears(machine: F64, brain: F64, seed: int) -> dict[str, CodeMap]:

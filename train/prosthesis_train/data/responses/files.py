@@ -91,4 +91,4 @@ def _h5py(path: Path) -> ModuleType:
     try:
         return importlib.import_module("h5py")
     except ModuleNotFoundError as missing:
-        raise MissingExtraError(f"{path}: HDF5 files need h5py; pip install h5py") from missing
+        raise MissingExtraError(f"{path}: HDF5 files need h5py; pip install 'prosthesis[recordings]'") from missing
