@@ -25,7 +25,8 @@ def placed(mask: U8, random: Random, heights: tuple[float, float] = HEIGHTS, tur
     if scale < 0.5:
         mask = cv2.GaussianBlur(mask, (0, 0), 0.4 / scale)
     drawn = cv2.warpAffine(mask, matrix, (SQUARE, SQUARE), flags=cv2.INTER_LINEAR)
-    return np.asarray(drawn, np.float32) / np.float32(255)
+    covered: F32 = drawn.astype(np.float32) / 255
+    return covered
 
 
 def lit(shape: F32, random: Random) -> U8:
