@@ -61,7 +61,7 @@ def shrink(rgb: U8, size_px: tuple[int, int]) -> tuple[U8, float]:
 
 
 def find_lines(text: F32, scale: float) -> list[Line]:
-    """Return the lines in the detector's map ``text`` f32[h, w], in pixels of the picture that was shrunk by ``scale``."""
+    """Return the lines in the detector's map ``text`` f32[h, w], in pixels of the picture shrunk by ``scale``."""
     core = cv2.dilate((text > CORE).astype(np.uint8), np.ones((2, 2), np.uint8))
     outlines, _ = cv2.findContours(core, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
     found = (_line(text, outline, scale) for outline in outlines)
