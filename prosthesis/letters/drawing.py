@@ -25,8 +25,12 @@ class Shape:
     height_deg: float
     stroke_deg: float
 
+    def moved(self, right_deg: float) -> Shape:
+        """Return the same box so far to the right."""
+        return replace(self, x_deg=self.x_deg + right_deg)
+
     def places(self, count: int) -> tuple[Shape, ...]:
-        """Return the boxes of ``count`` letters side by side in this one, with thinner strokes where they are narrow."""
+        """Return the boxes of ``count`` letters side by side in this one, with thinner strokes where needed."""
         width = self.width_deg / (count + BETWEEN * (count - 1))
         start = self.x_deg - self.width_deg / 2 + width / 2
         stroke = min(self.stroke_deg, width / 2)

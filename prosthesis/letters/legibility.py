@@ -78,7 +78,7 @@ class Legibility:
 
 
 def _phosphenes(calibration: Calibration, view: View) -> F32:
-    """Return each electrode's Gaussian f32[n, PICTURE * PICTURE], peak 1, at least a pixel wide; disabled ones are 0."""
+    """Return each electrode's Gaussian f32[n, PICTURE * PICTURE], peak 1, at least a pixel wide; 0 where disabled."""
     x, y = (grid.ravel() for grid in cell_centres_deg(view.field, (PICTURE, PICTURE)))
     pixel = (view.field.x1_deg - view.field.x0_deg) / PICTURE
     sigma = np.maximum(calibration.column("rf_sigma_deg"), pixel / 2)[:, None]

@@ -30,6 +30,13 @@ def begin(calibration: Calibration) -> Shape:
     return Shape(float(left + right) / 2, float(low + high) / 2, width, height, STROKE * height)
 
 
+def plain_shape(field: Field) -> Shape:
+    """Return letters that fill the middle half of a field of which nothing else is known."""
+    height = (field.y1_deg - field.y0_deg) / 2
+    x_deg, y_deg = (field.x0_deg + field.x1_deg) / 2, (field.y0_deg + field.y1_deg) / 2
+    return Shape(x_deg, y_deg, ASPECT * height, height, STROKE * height)
+
+
 def shape_letters(calibration: Calibration, view: View, side: int) -> Shape:
     """Return the shape of least ``Legibility.confusion``, by descent along one number after another."""
     legibility = Legibility(calibration, view, side)

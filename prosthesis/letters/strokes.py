@@ -6,7 +6,7 @@ the box's place and size are ever changed.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,7 @@ _FORMS = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def strokes(character: str) -> tuple[F64, ...]:
     """Return the polylines f64[k, 2] of a character of ``DRAWN``, (x, y) from 0 to 1 with y up; none for any other."""
     form = _FORMS.get(character)
