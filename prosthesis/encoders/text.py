@@ -41,11 +41,11 @@ class Presenter:
         self._memory, self._turns, self._newest = Memory(), Turns(self._config.again_s), Findings(0, 0, ())
         self._said: list[str] = []
 
-    def take(self, findings: Findings, aspect: float, now_ns: int) -> None:
+    def take(self, findings: Findings, aspect: float) -> None:
         """Take in the words of one frame, of ``aspect`` width over height; ``said`` tells those that are new."""
         self._newest = findings
         sure = tuple(self._sure(line) for line in findings.lines)
-        self._said += self._memory.update(in_order(sure, self._view.crop, aspect), now_ns)
+        self._said += self._memory.update(in_order(sure, self._view.crop, aspect))
 
     def said(self) -> tuple[str, ...]:
         """Return the words that were new since last asked."""
@@ -99,7 +99,7 @@ class TextEncoder:
         findings = self._background.latest()
         if findings is not None and findings is not self._done:
             self._done = findings
-            self._presenter.take(findings, frame.rgb.shape[1] / frame.rgb.shape[0], now_ns)
+            self._presenter.take(findings, frame.rgb.shape[1] / frame.rgb.shape[0])
         shown = self._presenter.paint(frame.rgb, now_ns)
         return MachineCode(frame.seq, frame.t_ns, readonly(shown, np.float32).reshape(-1), "map", self.shape)
 

@@ -10,21 +10,20 @@ import numpy as np
 from prosthesis.reading.lines import F64
 from prosthesis.reading.reader import Word
 
-NS_PER_S = 1_000_000_000
 ALIKE = 0.7  # two readings of one place are the same word when difflib finds them so similar
 CONFIRM = 2  # readings before a word counts
-FORGET_S = 3.0  # a word not read for so long has left; when it comes back it is new
+FORGET = 8  # a word missed so many times in a row has left; when it comes back it is new
 QUEUE = 12  # words waiting at most; a page would take minutes, and the wearer has looked elsewhere by then
 
 
 @dataclass(slots=True)
 class Known:
-    """A word in sight: the summed confidence of each of its readings, where and when it was read last."""
+    """A word in sight: the summed confidence of each of its readings, where it was read last, how often missed since."""
 
     votes: dict[str, float]
     corners: F64
-    seen_ns: int
     readings: int = 1
+    missed: int = 0
     told: bool = False
 
     @property
@@ -40,19 +39,21 @@ class Memory:
     known: list[Known] = field(default_factory=list)
     queue: list[str] = field(default_factory=list)
 
-    def update(self, words: tuple[Word, ...], now_ns: int) -> list[str]:
+    def update(self, words: tuple[Word, ...]) -> list[str]:
         """Take in the words read in one frame, in their order; return those that count from now on, and queue them."""
-        self.known = [word for word in self.known if now_ns - word.seen_ns <= FORGET_S * NS_PER_S]
         free = list(self.known)
+        for known in free:
+            known.missed += 1
         for word in words:
             match = next((known for known in free if _same(known, word)), None)
             if match is None:
-                self.known.append(Known({word.text: word.confidence}, word.corners, now_ns))
+                self.known.append(Known({word.text: word.confidence}, word.corners))
                 continue
             free.remove(match)
             match.votes[word.text] = match.votes.get(word.text, 0.0) + word.confidence
-            match.corners, match.seen_ns = word.corners, now_ns
+            match.corners, match.missed = word.corners, 0
             match.readings += 1
+        self.known = [known for known in self.known if known.missed < FORGET]
         return self._tell()
 
     def _tell(self) -> list[str]:
