@@ -1,12 +1,15 @@
-"""How far apart letters are as this patient would see them, by nothing but the calibration.
+"""How well a reader of ordinary print would tell letters as this patient sees them, by nothing but the calibration.
 
 A map becomes brightness at each electrode as on the device: sampled by the translator, silent below what the electrode
 shows at threshold, at most what it shows at its maximum. Each electrode paints a Gaussian of its calibrated size at its
-calibrated place. What will fail later is not known, so distances are averaged over random dropouts.
+calibrated place; where many overlap it is no brighter than white. The reader compares this picture with the letters as
+they should be, in the same place, by correlation. What will fail and how exact the places are is not known, so
+electrodes are left out and moved at random.
 """
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -18,15 +21,15 @@ from prosthesis.view import View, cell_centres_deg
 
 F64 = npt.NDArray[np.float64]
 
-PICTURE = 24  # the predicted picture's side
-DROPOUT, DRAWS, SEED = 0.2, 4, 0
-# the middle pair of letters, in plain type, is this many standard deviations apart: a weak eye, so that the closest
-# pairs decide
-MIDDLE_D = 6.0
+PICTURE = 32  # the predicted picture's side
+DROPOUT, DRAWS, SEED = 0.2, 3, 0
+BLUR = 1.0  # standard deviation in the picture's pixels: how exactly forms are compared
+MISPLACED = 1.0  # standard deviation of a phosphene's place, of its calibrated size, which is half the way to the next
+SHARPNESS = 20.0  # of the reader's choice: how much likelier a letter is that correlates better
 
 
 class Legibility:
-    """Predicts pictures of maps f32[side, side] for one patient; ``confusion`` of a set of letters is to be small."""
+    """Predicts pictures of maps f32[side, side] for one patient; ``surprise`` by a set of letters is to be small."""
 
     def __init__(self, calibration: Calibration, view: View, side: int) -> None:
         self._translator = RetinotopicTranslator(calibration, view, (side, side))
@@ -35,10 +38,13 @@ class Legibility:
         self._brightness = Curve(activity, brightness)
         self._least, self._most = activity[:, 0], brightness[:, -1]
         self._side = side
-        self._phosphenes = _phosphenes(calibration, view)
-        keep = np.random.default_rng(SEED).random((DRAWS, calibration.electrodes)) >= DROPOUT
-        self._kept = keep.astype(np.float32)
-        self._noise: float | None = None
+        random = np.random.default_rng(SEED)
+        self._phosphenes = _phosphenes(calibration, view, np.zeros((2, calibration.electrodes)))
+        self._draws = [
+            (random.random(calibration.electrodes) >= DROPOUT)[:, None]
+            * _phosphenes(calibration, view, random.normal(0.0, MISPLACED, (2, calibration.electrodes)))
+            for _ in range(DRAWS)
+        ]
 
     def shown(self, maps: F32) -> F32:
         """Return the brightness f32[k, n] in 0..1 that each electrode shows of each of ``maps`` f32[k, side, side]."""
@@ -51,37 +57,49 @@ class Legibility:
         return out
 
     def pictures(self, maps: F32) -> F32:
-        """Return the predicted pictures f32[k, PICTURE, PICTURE] of ``maps``, row 0 on top."""
-        return np.asarray((self.shown(maps) @ self._phosphenes).reshape(-1, PICTURE, PICTURE), np.float32)
+        """Return the predicted pictures f32[k, PICTURE, PICTURE] of ``maps``, row 0 on top, nothing left out."""
+        return _painted(self.shown(maps), self._phosphenes)
 
-    def distances(self, maps: F32) -> F64:
-        """Return the distances [draws, pairs] between the pictures of each two of ``maps``, under each dropout."""
-        shown, pairs = self.shown(maps), np.triu_indices(len(maps), 1)
-        out = []
-        for kept in self._kept:
-            seen = (shown * kept) @ self._phosphenes
-            product = (seen @ seen.T).astype(np.float64)
-            power = np.diag(product)
-            squared = power[:, None] + power[None, :] - 2 * product
-            out.append(np.sqrt(np.maximum(squared[pairs], 0.0)))
-        return np.array(out)
+    def surprise(self, maps: F32, ideal: F32) -> float:
+        """Return the reader's mean surprise in nats at what each of ``maps`` is meant to be, 0 when sure and right.
 
-    def confusion(self, maps: F32) -> float:
-        """Return Bhattacharyya's bound on confusing two letters, averaged over pairs and dropouts; 0.5 is chance.
-
-        The picture's noise is the same for every set compared: it is fixed by the first one.
+        ``ideal`` f32[k, side, side] are the forms the reader knows, one a map; the reader who guesses gets log(k).
         """
-        distances = self.distances(maps)
-        if self._noise is None:
-            self._noise = float(np.median(distances)) / MIDDLE_D or 1.0
-        return float(0.5 * np.exp(-((distances / self._noise) ** 2) / 8).mean())
+        shown, known = self.shown(maps), _comparable(_small(ideal))
+        alike = np.concatenate([_comparable(_painted(shown, draw)) @ known.T for draw in self._draws])
+        logits = SHARPNESS * alike
+        right = np.tile(np.arange(len(maps)), len(self._draws))
+        most = logits.max(axis=1, keepdims=True)
+        total = np.log(np.exp(logits - most).sum(axis=1)) + most[:, 0]
+        return float((total - logits[np.arange(len(right)), right]).mean())
 
 
-def _phosphenes(calibration: Calibration, view: View) -> F32:
-    """Return each electrode's Gaussian f32[n, PICTURE * PICTURE], peak 1, at least a pixel wide; 0 where disabled."""
+def _painted(shown: F32, phosphenes: F32) -> F32:
+    light = np.minimum(shown @ phosphenes, 1.0)
+    return np.asarray(light.reshape(-1, PICTURE, PICTURE), np.float32)
+
+
+def _small(maps: F32) -> F32:
+    size = (PICTURE, PICTURE)
+    return np.stack([cv2.resize(task_map, size, interpolation=cv2.INTER_AREA) for task_map in maps])
+
+
+def _comparable(pictures: F32) -> F32:
+    """Return pictures blurred, as vectors f32[k, PICTURE * PICTURE] of mean 0 and length 1; a flat one stays 0."""
+    blurred = np.stack([cv2.GaussianBlur(picture, (0, 0), BLUR) for picture in pictures]).reshape(len(pictures), -1)
+    blurred -= blurred.mean(axis=1, keepdims=True)
+    return np.asarray(blurred / np.maximum(np.linalg.norm(blurred, axis=1, keepdims=True), 1e-6), np.float32)
+
+
+def _phosphenes(calibration: Calibration, view: View, moved: F64) -> F32:
+    """Return each electrode's Gaussian f32[n, PICTURE * PICTURE], peak 1, at least a pixel wide; 0 where disabled.
+
+    ``moved`` f64[2, n] are errors of x and y in sizes.
+    """
     x, y = (grid.ravel() for grid in cell_centres_deg(view.field, (PICTURE, PICTURE)))
     pixel = (view.field.x1_deg - view.field.x0_deg) / PICTURE
     sigma = np.maximum(calibration.column("rf_sigma_deg"), pixel / 2)[:, None]
-    far = (x - calibration.column("x_deg")[:, None]) ** 2 + (y - calibration.column("y_deg")[:, None]) ** 2
+    x0, y0 = calibration.column("x_deg")[:, None], calibration.column("y_deg")[:, None]
+    far = (x - x0 - sigma * moved[0][:, None]) ** 2 + (y - y0 - sigma * moved[1][:, None]) ** 2
     enabled = calibration.column("enabled")[:, None]
     return np.asarray(enabled * np.exp(-far / (2 * sigma**2)), np.float32)

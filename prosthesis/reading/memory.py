@@ -18,7 +18,7 @@ QUEUE = 12  # words waiting at most; a page would take minutes, and the wearer h
 
 @dataclass(slots=True)
 class Known:
-    """A word in sight: the summed confidence of each of its readings, where it was read last, how often missed since."""
+    """A word in sight: the summed confidence of each of its readings, its last place, and how often missed since."""
 
     votes: dict[str, float]
     corners: F64
