@@ -1,0 +1,1 @@
+"""Letters for a phosphene display: their strokes, their shape for one patient, and learned sets."""
