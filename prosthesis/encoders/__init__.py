@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from prosthesis.calibration import Calibration
 from prosthesis.hops import EncoderConfig
 from prosthesis.protocols import Encoder
 from prosthesis.view import View
 
 
-def open_encoder(config: EncoderConfig, view: View) -> Encoder:
+def open_encoder(config: EncoderConfig, view: View, calibration: Calibration | None = None) -> Encoder:
     """Return the encoder that ``config`` describes, looking through ``view``.
+
+    Encoders that shape what they show for a patient know them by ``calibration``, and fill the field without one.
 
     Raises ``ConfigError``, ``EngineError`` or ``MissingExtraError`` when its bundle or engine cannot be used.
     """
@@ -26,3 +29,7 @@ def open_encoder(config: EncoderConfig, view: View) -> Encoder:
             from prosthesis.encoders.latent import LatentEncoder
 
             return LatentEncoder(bundle, engine, view)
+        case "face":
+            from prosthesis.encoders.face import open_face_encoder
+
+            return open_face_encoder(bundle, config, view, calibration)
