@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
-CLOSE_S = 2.0  # the longest that a network may need for the item in hand
+# far longer than a network needs for the item in hand, on a machine that is busy with other things, too
+CLOSE_S = 30.0
 
 
 class Background(Generic[T, R]):
@@ -24,7 +25,7 @@ class Background(Generic[T, R]):
     def __init__(self, work: Callable[[T], R], name: str = "background") -> None:
         self._desk: _Desk[T, R] = _Desk()
         self._thread = threading.Thread(target=_work, args=(self._desk, work), name=name, daemon=True)
-        # also at exit: a thread inside a network while the interpreter goes away can crash it
+        # also at exit: a thread that is inside a network when the interpreter goes away brings it down (seen: SIGABRT)
         self._close = weakref.finalize(self, _close, self._desk, self._thread)
         self._thread.start()
 
