@@ -44,6 +44,9 @@ def register(verbs: Verbs) -> None:
     p.add_argument("log", metavar="LOG", type=Path, help="a recording made with 'run --record'")
     p = add_verb(verbs, "keys", _keys, "make this installation's keys", "prosthesis keys --dir ~/lab-keys")
     p.add_argument("--dir", type=Path, metavar="DIR", help="where to (default: the user's configuration folder)")
+    from prosthesis.faces import commands as faces
+
+    faces.register(verbs)
 
 
 def _add_run(verbs: Verbs) -> None:

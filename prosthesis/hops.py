@@ -53,7 +53,24 @@ class TextEncoderConfig(Strict):
     again_s: PositiveFloat | None = 4.0
 
 
-EncoderConfig = MapEncoderConfig | LatentEncoderConfig | TextEncoderConfig
+class FaceEncoderConfig(Strict):
+    """The nearest person's pattern or face, and where they are; ``prosthesis faces`` enrols who is known.
+
+    A face of cosine ``threshold`` or more to an enrolled person is theirs; one narrower than ``least_px`` in the frame
+    says nothing. ``code`` is an ``.npz`` of patterns, without it the built-in ones are used.
+    """
+
+    type: Literal["face"]
+    model: str = "faces"
+    engine: Literal["onnx", "null"] = "onnx"
+    provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
+    mode: Literal["pattern", "face"]
+    threshold: Annotated[float, Field(ge=-1.0, le=1.0)]
+    least_px: PositiveFloat
+    code: str | None = None
+
+
+EncoderConfig = MapEncoderConfig | LatentEncoderConfig | TextEncoderConfig | FaceEncoderConfig
 
 
 class RetinotopicConfig(Strict):

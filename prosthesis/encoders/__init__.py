@@ -33,3 +33,7 @@ def open_encoder(config: EncoderConfig, view: View, calibration: Calibration | N
             from prosthesis.encoders.text import open_text_encoder
 
             return open_text_encoder(bundle, config, view, calibration)
+        case "face":
+            from prosthesis.encoders.face import open_face_encoder
+
+            return open_face_encoder(bundle, config, view, calibration)
