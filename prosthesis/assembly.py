@@ -103,7 +103,7 @@ def assemble(rig: Rig, link: Link, credentials: Credentials, clock: Clock) -> De
     cv2.setNumThreads(1)
     config = rig.config
     view = make_view(config.view, config.camera, rig.calibration)
-    encoder = open_encoder(config.encoder, view)
+    encoder = open_encoder(config.encoder, view, rig.calibration)
     session, modulator = open_session(rig, link, credentials, clock)
     translator = _translator(rig, view, encoder)
     pipeline = Pipeline(encoder, translator, modulator, Guard(guard_limits(rig)), session, clock)

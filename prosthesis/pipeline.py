@@ -13,7 +13,7 @@ from prosthesis.messages import (
     StimulationPattern,
 )
 from prosthesis.modulator import PulseModulator
-from prosthesis.protocols import Clock, Encoder, Translator
+from prosthesis.protocols import Clock, Encoder, Speaking, Translator
 from prosthesis.safety import Guard, GuardState
 from prosthesis.session import Session
 
@@ -71,6 +71,10 @@ class Pipeline:
         report = GuardReport(frame.seq, frame.t_ns, interventions)
         hops = HopTimes(frame.seq, frame.t_ns, HOPS, tuple(stamps))
         return Passage(frame, code, brain, wanted, allowed, report, hops, message, sent)
+
+    def said(self) -> tuple[str, ...]:
+        """Return what the encoder has to say since last asked, for a voice beside the percept."""
+        return self._encoder.said() if isinstance(self._encoder, Speaking) else ()
 
     def silence(self, frame: Frame) -> bool:
         """Send a pattern of zeros in place of a frame that must not be seen; return whether it could be sent."""

