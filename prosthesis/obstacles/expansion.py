@@ -1,9 +1,9 @@
 """How fast each part of the picture grows, hence when it is reached, and how far beside the walker it will pass.
 
 A patch that grows by the ratio k in ``dt_s`` at steady speed will be reached in dt_s / (k - 1). Over a patch the flow
-is a plane; its smallest principal stretch is taken for growth. At the border of something that only passes by, flow jumps
-along one direction: the other principal stretch is then 0 or less, so borders do not count as growth. For ground and
-walls along the path the smallest stretch is exactly the patch's own 1 / time.
+is a plane; its smallest principal stretch is taken for growth. At the border of something that only passes by, flow
+jumps along one direction: the other principal stretch is then 0 or less, so borders do not count as growth. For ground
+and walls along the path the smallest stretch is exactly the patch's own 1 / time.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _fit(x: F32, y: F32, dx: F32, dy: F32, texture: F32, dt_s: float) -> tuple[F
 
 @dataclass(frozen=True, slots=True)
 class _Plane:
-    """Flow (dx + a x + b y, dy + c x + d y) as columns f32[patches, 1]; ``spread`` is the variance of a..d over noise's."""
+    """Flow (dx + a x + b y, dy + c x + d y) as columns f32[patches, 1]; ``spread``: variance of a..d over noise's."""
 
     dx: F32
     dy: F32

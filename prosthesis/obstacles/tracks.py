@@ -17,8 +17,9 @@ SAME = 0.3  # overlap from which a new box is an old object
 FORGET_S = 0.7
 HISTORY_S = 1.0
 LEAST_SEEN = 2  # boxes until an object is believed
-SIZE_ERROR = 0.06  # of the logarithm of a box's size, one detection: measured on the street clip
-LEAST_SIZES = 3
+SIZE_ERROR = 0.1  # of the logarithm of a box's size, and with a walker's gait it drifts: measured on the street clip
+SIZE_DRIFT = 0.25  # 1/s
+LEAST_SIZES = 4
 EDGE = 0.02  # of the frame
 GONE_SIGMA = 1.0  # 1/s: a growth not better known than this says nothing
 
@@ -91,9 +92,9 @@ def _sizes(track: Track, t_ns: int) -> list[tuple[int, float]]:
 def growth_of_sizes(sizes: list[tuple[int, float]]) -> tuple[float, float]:
     """Return the growth by a box's own sizes (t_ns, logarithm) and its standard error, 1/s; infinite for few.
 
-    >>> rate, sigma = growth_of_sizes([(0, 0.0), (500_000_000, 0.25), (1_000_000_000, 0.5)])
+    >>> rate, sigma = growth_of_sizes([(k * 250_000_000, k * 0.125) for k in range(5)])
     >>> round(rate, 3), round(sigma, 3)
-    (0.5, 0.085)
+    (0.5, 0.281)
     """
     if len(sizes) < LEAST_SIZES:
         return 0.0, math.inf
@@ -103,7 +104,7 @@ def growth_of_sizes(sizes: list[tuple[int, float]]) -> tuple[float, float]:
     if spread < 1e-3:
         return 0.0, math.inf
     slope = float(((t - t.mean()) * size).sum() / spread)
-    return slope, SIZE_ERROR / math.sqrt(spread)
+    return slope, math.hypot(SIZE_ERROR / math.sqrt(spread), SIZE_DRIFT)
 
 
 def fused(track: Track) -> tuple[float, float]:

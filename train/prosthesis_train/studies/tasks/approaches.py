@@ -78,7 +78,7 @@ def render(scene: Scene, frame: int) -> U8:
     picture, depth = _stage(scene, rays, walked)
     for card in sorted(scene.cards, key=lambda c: -c.at_m[2]):
         _place(card, scene, rays, t, picture, depth)
-    noise = np.random.default_rng((scene.seed, frame)).normal(0.0, NOISE, picture.shape)
+    noise = NOISE * np.random.default_rng((scene.seed, frame)).standard_normal(picture.shape, np.float32)
     gray = np.clip(picture + noise, 0, 255).astype(np.uint8)
     return np.repeat(gray[..., None], 3, axis=2)
 
@@ -103,28 +103,27 @@ def _rays(turn: F64, zoom: float) -> F32:
 
 
 def _stage(scene: Scene, rays: F32, walked: float) -> tuple[F32, F32]:
-    """Return the picture without cards and its depth: a far photograph, or ground and walls before it."""
-    bearing = np.arctan2(rays[..., 0], rays[..., 2])
-    elevation = np.arctan2(rays[..., 1], np.hypot(rays[..., 0], rays[..., 2]))
-    backdrop = _photo(scene.photos[0])
-    scale = backdrop[0].shape[0] / math.radians(60.0)
-    picture = _look_up(backdrop, bearing * scale, elevation * scale, np.full(rays.shape[:2], scale / FOCAL_PX))
-    depth = np.full(rays.shape[:2], np.inf, np.float32)
-    if scene.walls_m is None:
-        return picture, depth
-    planes = ((1, EYE_M, 0, scene.photos[1]), (0, scene.walls_m, 1, scene.photos[2]))
-    for axis, away, other, photo in (*planes, (0, -scene.walls_m, 1, scene.photos[2])):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            reach = np.where(rays[..., axis] * away > 0, away / rays[..., axis], np.inf).astype(np.float32)
-        hit = (reach < depth) & (reach * rays[..., 2] < FAR_M)
-        if axis == 0:  # walls are 3 m high
-            hit &= rays[..., 1] * reach > EYE_M - 3.0
-        along = np.where(hit, reach * rays[..., 2] + walked, 0.0)
-        across = np.where(hit, reach * rays[..., other], 0.0)
-        per_m = 128.0
-        step = np.where(hit, per_m * reach / FOCAL_PX, 1.0)
-        picture[hit] = _look_up(_photo(photo), (along * per_m)[hit], (across * per_m)[hit], step[hit])
-        depth[hit] = reach[hit]
+    """Return the picture without cards and its depth: ground and walls, where they are, before a far photograph."""
+    x, y, z = rays[..., 0], rays[..., 1], rays[..., 2]
+    picture, depth = np.zeros(x.shape, np.float32), np.full(x.shape, np.inf, np.float32)
+    planes: list[tuple[F32, F32, int]] = []
+    if scene.walls_m is not None:
+        aside = np.float32(scene.walls_m) / np.maximum(np.abs(x), 1e-6)
+        aside[(y * aside < EYE_M - 3.0) | (y * aside > EYE_M)] = np.inf  # 3 m high, from the ground
+        planes = [(EYE_M / np.maximum(y, 1e-6), x, scene.photos[1]), (aside, y, scene.photos[2])]
+    for reach, other, photo in planes:
+        hit = (reach < depth) & (reach * z < FAR_M)
+        near = reach[hit]
+        texels = 128.0  # a metre
+        along, across = (near * z[hit] + walked) * texels, near * other[hit] * texels
+        picture[hit] = _look_up(_photo(photo), along, across, texels * near / FOCAL_PX)
+        depth[hit] = near
+    open_sky = ~np.isfinite(depth)
+    bearing = np.arctan2(x[open_sky], z[open_sky])
+    elevation = np.arctan2(y[open_sky], np.hypot(x[open_sky], z[open_sky]))
+    scale = 512 / math.radians(60.0)
+    step = np.full(bearing.shape, scale / FOCAL_PX, np.float32)
+    picture[open_sky] = _look_up(_photo(scene.photos[0]), bearing * scale, elevation * scale, step)
     return picture, depth
 
 
