@@ -35,11 +35,12 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What is in a frame: each patch's brightness f32[rows, columns], obstacles (most urgent first), and the alarm.
+    """What is in a frame: patches' growth in 1/s and brightness f32[rows, columns], obstacles by urgency, the alarm.
 
     Objects of the boxes have a ``kind``; ``alarm_ns`` is when the alarm began, ``None`` without one.
     """
 
+    growth_per_s: F32
     patches: F32
     obstacles: tuple[Obstacle, ...]
     alarm: Obstacle | None
@@ -73,8 +74,10 @@ class Finder:
         things += [thing for thing in seen if not any(_covers(box, thing) for box in things)]
         things.sort(key=lambda thing: thing.time_s)
         worst = self._alarm.watch(things, t_ns)
-        light = urgency(patches) if patches is not None else np.zeros((1, 1), np.float32)
-        return Findings(light, tuple(things), worst, self._alarm.since_ns)
+        nothing = np.zeros((1, 1), np.float32)
+        light = urgency(patches) if patches is not None else nothing
+        growth = patches.rate_per_s if patches is not None else nothing
+        return Findings(growth, light, tuple(things), worst, self._alarm.since_ns)
 
     def said(self) -> tuple[str, ...]:
         """Return the alarms that were new since last asked, in words."""

@@ -25,6 +25,7 @@ FOCAL_PX = WIDTH / 2 / math.tan(math.radians(FIELD_DEG[0] / 2))
 EYE_M = 1.5
 FAR_M = 40.0
 NOISE = 2.5  # gray levels, standard deviation
+PHOTOS = ("astronaut", "coffee", "chelsea", "camera", "brick", "grass", "gravel", "rocket")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +71,17 @@ def side_deg(scene: Scene, card: Card, frame: int) -> float:
     return math.degrees(math.atan2(x, ahead) - scene.turn[frame, 1])
 
 
-def render(scene: Scene, frame: int) -> U8:
-    """Return one picture u8[180, 320, 3]."""
+def render(scene: Scene, frame: int, eye_m: float = 0.0) -> U8:
+    """Return one picture u8[180, 320, 3], seen ``eye_m`` to the right (in open scenes only)."""
     t = frame / FPS
     rays = _rays(scene.turn[frame], math.exp(scene.zoom_per_s * t))
     walked = scene.walk_m_s * t
     picture, depth = _stage(scene, rays, walked)
     for card in sorted(scene.cards, key=lambda c: -c.at_m[2]):
-        _place(card, scene, rays, t, picture, depth)
-    noise = NOISE * np.random.default_rng((scene.seed, frame)).standard_normal(picture.shape, np.float32)
+        _place(card, scene, rays, t, picture, depth, eye_m)
+    noise = NOISE * np.random.default_rng((scene.seed, frame, round(1000 * abs(eye_m)))).standard_normal(
+        picture.shape, np.float32
+    )
     gray = np.clip(picture + noise, 0, 255).astype(np.uint8)
     return np.repeat(gray[..., None], 3, axis=2)
 
@@ -127,11 +130,12 @@ def _stage(scene: Scene, rays: F32, walked: float) -> tuple[F32, F32]:
     return picture, depth
 
 
-def _place(card: Card, scene: Scene, rays: F32, t: float, picture: F32, depth: F32) -> None:
+def _place(card: Card, scene: Scene, rays: F32, t: float, picture: F32, depth: F32, eye_m: float) -> None:
     z = card.at_m[2] + (card.velocity_m_s[2] - scene.walk_m_s) * t
     if z < 0.15:
         return
     x, y = (card.at_m[k] + card.velocity_m_s[k] * t for k in (0, 1))
+    x -= eye_m
     reach = z / np.maximum(rays[..., 2], 1e-3)
     u = (rays[..., 0] * reach - x) / card.half_m[0]
     v = (rays[..., 1] * reach - y) / card.half_m[1]
@@ -174,18 +178,14 @@ def _remap(image: F32, u: F32, v: F32) -> F32:
     return np.concatenate(parts)
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=len(PHOTOS))
 def _photo(index: int) -> tuple[F32, ...]:
     """Return a photograph of scikit-image as gray, 512 x 512, with its halvings down to 8 x 8."""
     from skimage import data
 
-    names = ("astronaut", "coffee", "chelsea", "camera", "brick", "grass", "gravel", "rocket")
-    image = getattr(data, names[index % len(names)])()
+    image = getattr(data, PHOTOS[index])()
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
     levels = [cv2.resize(gray, (512, 512), interpolation=cv2.INTER_AREA).astype(np.float32)]
     while levels[-1].shape[0] > 8:
         levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     return tuple(levels)
-
-
-PHOTOS = 8
