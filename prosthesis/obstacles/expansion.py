@@ -117,8 +117,8 @@ def _plane(x: F32, y: F32, dx: F32, dy: F32, weight: F32) -> _Plane:
     middle = [_sum(share * part) for part in (x, y, dx, dy)]
     x, y, dx, dy = x - middle[0], y - middle[1], dx - middle[2], dy - middle[3]
     by_x, by_y = share * x, share * y
-    xx, xy, yy = _sum(by_x * x) + 1e-6, _sum(by_x * y), _sum(by_y * y) + 1e-6  # solvable where nothing is seen
-    area = np.maximum(xx * yy - xy * xy, 1e-12)
+    xx, xy, yy = _sum(by_x * x) + 1e-9, _sum(by_x * y), _sum(by_y * y) + 1e-9  # solvable where nothing is seen
+    area = np.maximum(xx * yy - xy * xy, 1e-16)
     slopes = []
     for part in (dx, dy):
         along, across = _sum(by_x * part), _sum(by_y * part)

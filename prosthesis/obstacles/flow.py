@@ -26,9 +26,9 @@ WIDTH_PX = 320  # the picture is shrunk to this width, its height in whole cells
 CELL_PX = 8
 GAP_S = 0.12  # long enough for things 2 s away to grow by 6 %, short enough for 60 deg/s of turning to stay 7 deg
 LEAST_GAP_S = 0.06
-CUT_LEVELS = 20.0  # mean change of gray at 4 x 4 pixels that no head makes in a frame's time: a cut, or light went on
 CORNER = 1e-4  # OpenCV's smaller eigenvalue at which a corner counts half
 WINDOW_PX = 9
+LOST_LEVELS = 20.0  # mean difference of gray around a corner and where it was found: after a cut most differ more
 STRAY_PX = 3.0  # a corner that is found so far from where DIS saw it go is another corner
 ROUNDS = 6
 
@@ -59,9 +59,9 @@ class FlowMeter:
         self._dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
     def measure(self, rgb: U8, t_ns: int) -> Flow | None:
-        """Return the flow up to this picture; ``None`` at the beginning, after a cut or when time stood still."""
+        """Return the flow up to this picture; ``None`` at the beginning, after a pause or when time stood still."""
         gray = small_gray(rgb)
-        if self._seen and (self._seen[-1][1].shape != gray.shape or _is_cut(self._seen[-1][1], gray)):
+        if self._seen and self._seen[-1][1].shape != gray.shape:
             self._seen.clear()
         while len(self._seen) > 1 and t_ns - self._seen[1][0] >= GAP_S * NS_PER_S:
             self._seen.popleft()
@@ -75,7 +75,7 @@ class FlowMeter:
         at, quality = _corners(gray)
         dense = self._dis.calc(gray, older, None)
         start = at + dense[at[..., 1].astype(int), at[..., 0].astype(int)]
-        found, ok, _ = cv2.calcOpticalFlowPyrLK(
+        found, ok, error = cv2.calcOpticalFlowPyrLK(
             gray,
             older,
             at.reshape(-1, 1, 2),
@@ -87,7 +87,8 @@ class FlowMeter:
         )
         found = found.reshape(at.shape)
         height, width = gray.shape
-        kept = ok.reshape(at.shape[:2]).astype(bool) & (np.hypot(*np.moveaxis(found - start, 2, 0)) < STRAY_PX)
+        kept = (ok.astype(bool) & (error < LOST_LEVELS)).reshape(at.shape[:2])
+        kept &= np.hypot(*np.moveaxis(found - start, 2, 0)) < STRAY_PX
         # what came from outside the picture was guessed
         kept &= (found >= 0).all(axis=2) & (found[..., 0] < width) & (found[..., 1] < height)
         places, flow = np.zeros((2, *at.shape), np.float32)
@@ -118,12 +119,6 @@ def small_gray(rgb: U8) -> U8:
     if gray.shape != (height, WIDTH_PX):
         gray = cv2.resize(gray, (WIDTH_PX, height), interpolation=cv2.INTER_AREA)
     return np.asarray(gray)
-
-
-def _is_cut(before: U8, now: U8) -> bool:
-    size = (before.shape[1] // 4, before.shape[0] // 4)
-    small = [cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32) for picture in (before, now)]
-    return float(np.abs(small[1] - small[0]).mean()) > CUT_LEVELS
 
 
 def rotation_basis(x: F32, y: F32) -> tuple[F32, F32]:

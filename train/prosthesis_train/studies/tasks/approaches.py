@@ -2,7 +2,7 @@
 
 Metres and seconds; x to the right, y down, z ahead of the camera at the start; it walks along z and looks along it but
 for its shake. A card stands upright, faces the camera's start and moves at a steady speed. Pictures are 320 x 180 over
-60 x 34 degrees, as the reference rigs' cameras, with noise of a sensor in dim light.
+60 x 36 degrees, square pixels, with noise of a sensor in dim light.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
 
 WIDTH, HEIGHT, FPS = 320, 180, 30.0
-FIELD_DEG = (60.0, 34.0)
-FOCAL_PX = WIDTH / 2 / math.tan(math.radians(FIELD_DEG[0] / 2))
+FOCAL_PX = WIDTH / 2 / math.tan(math.radians(30.0))
+FIELD_DEG = (60.0, math.degrees(2 * math.atan(HEIGHT / 2 / FOCAL_PX)))
 EYE_M = 1.5
 FAR_M = 40.0
 NOISE = 2.5  # gray levels, standard deviation
@@ -111,9 +111,12 @@ def _stage(scene: Scene, rays: F32, walked: float) -> tuple[F32, F32]:
     picture, depth = np.zeros(x.shape, np.float32), np.full(x.shape, np.inf, np.float32)
     planes: list[tuple[F32, F32, int]] = []
     if scene.walls_m is not None:
-        aside = np.float32(scene.walls_m) / np.maximum(np.abs(x), 1e-6)
+        aside = np.float32(scene.walls_m) / np.maximum(np.abs(x), np.float32(1e-6))
         aside[(y * aside < EYE_M - 3.0) | (y * aside > EYE_M)] = np.inf  # 3 m high, from the ground
-        planes = [(EYE_M / np.maximum(y, 1e-6), x, scene.photos[1]), (aside, y, scene.photos[2])]
+        planes = [
+            (np.float32(EYE_M) / np.maximum(y, np.float32(1e-6)), x, scene.photos[1]),
+            (aside, y, scene.photos[2]),
+        ]
     for reach, other, photo in planes:
         hit = (reach < depth) & (reach * z < FAR_M)
         near = reach[hit]

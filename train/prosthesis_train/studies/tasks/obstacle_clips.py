@@ -133,6 +133,7 @@ def watch(frames: list[U8], fps: float) -> tuple[list[Findings], list[Sight], fl
 
 def measure(say: Callable[[str], None]) -> list[Figure]:
     """Return figures of the clips that are here, and of stereo."""
+    cv2.setNumThreads(1)  # as on the device
     out: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder:
         paths = clip_paths(Path(folder))
@@ -224,7 +225,8 @@ def _stereo() -> list[Figure]:
     """Return errors of disparity on Middlebury's Motorcycle (in scikit-image), at the size the device matches at."""
     from skimage import data
 
-    left, right, truth = data.stereo_motorcycle()
+    pictures: Any = data
+    left, right, truth = pictures.stereo_motorcycle()
     stereo = Stereo(0.193, left.shape[1] / 2 / 994.978)  # scikit-image states focal length and baseline
     found = stereo.disparity(left, right)
     scale = found.shape[1] / left.shape[1]
