@@ -19,7 +19,7 @@ F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 U8 = npt.NDArray[np.uint8]
 
-WIDTH, HEIGHT, FPS = 320, 180, 30.0
+WIDTH, HEIGHT, FPS = 320, 180, 20.0  # the slowest pace that tasks must keep
 FOCAL_PX = WIDTH / 2 / math.tan(math.radians(30.0))
 FIELD_DEG = (60.0, math.degrees(2 * math.atan(HEIGHT / 2 / FOCAL_PX)))
 EYE_M = 1.5

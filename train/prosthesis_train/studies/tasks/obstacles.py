@@ -35,7 +35,7 @@ from prosthesis_train.studies.tasks.approaches import (
 F64 = npt.NDArray[np.float64]
 ALARM_S = 2.0
 APPROACHES, OTHERS = 100, 20  # scenes: approaches, and of each other kind
-FRAMES = 48
+FRAMES = 34
 KINDS = ("crosses", "turns", "shrinks", "recedes", "walks")
 GRAVE_S = 0.5  # an alarm that comes later than this before contact is a miss
 TRUE_S = (0.8, 3.0)  # where the error of time to contact is judged
