@@ -70,7 +70,61 @@ class FaceEncoderConfig(Strict):
     code: str | None = None
 
 
-EncoderConfig = MapEncoderConfig | LatentEncoderConfig | TextEncoderConfig | FaceEncoderConfig
+# what an obstacle layer can be laid over: encoders of maps
+TaskLayerConfig = MapEncoderConfig | TextEncoderConfig | FaceEncoderConfig
+
+
+class StereoConfig(Strict):
+    """Two rectified cameras side by side in one frame, ``baseline_m`` apart; ``field_deg`` is one eye's."""
+
+    layout: Literal["side_by_side"]
+    baseline_m: Annotated[float, Field(gt=0, le=1)]
+
+
+class ObstacleEncoderConfig(Strict):
+    """What one is about to walk into, brighter the sooner; ``model`` names a bundle of processor ``obstacle``.
+
+    The alarm is given for what is in the way and reached in less than ``alarm_s``.
+    """
+
+    type: Literal["obstacle"]
+    model: str = "objects"
+    engine: Literal["onnx", "null"] = "onnx"
+    provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
+    alarm_s: Annotated[float, Field(gt=0, le=5)] = 2.0
+    stereo: StereoConfig | None = None
+
+
+class LayeredEncoderConfig(Strict):
+    """A task's encoder with obstacles over it where they are ``show_from`` (0 to 1) or brighter, and their alarm."""
+
+    type: Literal["layered"]
+    task: Annotated[TaskLayerConfig, Field(discriminator="type")]
+    obstacle: ObstacleEncoderConfig
+    show_from: Fraction = 0.5
+
+    @property
+    def model(self) -> str:
+        """The task's model, as ``engine`` and ``provider`` are the task's too."""
+        return self.task.model
+
+    @property
+    def engine(self) -> Literal["onnx", "null"]:  # noqa: D102
+        return self.task.engine
+
+    @property
+    def provider(self) -> Literal["cpu", "cuda", "tensorrt"]:  # noqa: D102
+        return self.task.provider
+
+
+EncoderConfig = (
+    MapEncoderConfig
+    | LatentEncoderConfig
+    | TextEncoderConfig
+    | FaceEncoderConfig
+    | ObstacleEncoderConfig
+    | LayeredEncoderConfig
+)
 
 
 class RetinotopicConfig(Strict):

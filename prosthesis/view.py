@@ -41,11 +41,13 @@ class View:
     """The part ``crop`` of the camera's image is laid onto ``field``.
 
     ``crop`` is (left, top, right, bottom) in fractions of the frame's width and height, rows down; what lies outside
-    0..1 is seen as black.
+    0..1 is seen as black. ``camera_deg`` is the (width, height) that the whole image covers; unless said otherwise,
+    that of the reference rigs' cameras.
     """
 
     crop: tuple[float, float, float, float]
     field: Field
+    camera_deg: Interval = (60.0, 34.0)
 
 
 def make_view(config: ViewConfig, camera: CameraConfig, calibration: Calibration) -> View:
@@ -69,7 +71,7 @@ def make_view(config: ViewConfig, camera: CameraConfig, calibration: Calibration
             f"key 'view': the camera sees {_size(camera.field_deg)} deg, and nothing of the {config.mode} crop; "
             "change 'view.centre_deg' or 'view.mode', or use a camera with a wider 'field_deg'"
         )
-    return View(crop, field)
+    return View(crop, field, camera.field_deg)
 
 
 def sample(rgb: U8, view: View, size: int) -> U8:

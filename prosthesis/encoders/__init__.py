@@ -18,17 +18,21 @@ def open_encoder(config: EncoderConfig, view: View, calibration: Calibration | N
     from prosthesis.bundle import load_bundle
     from prosthesis.engines import open_engine
 
+    if config.type == "layered":
+        from prosthesis.encoders.layered import LayeredEncoder
+
+        layers = [open_encoder(part, view, calibration) for part in (config.task, config.obstacle)]
+        return LayeredEncoder(layers[0], layers[1], config.show_from)
     bundle = load_bundle(config.model)
-    engine = open_engine(bundle, config.engine, config.provider)
     match config.type:
         case "map":
             from prosthesis.encoders.taskmap import TaskMapEncoder
 
-            return TaskMapEncoder(bundle, engine, view)
+            return TaskMapEncoder(bundle, open_engine(bundle, config.engine, config.provider), view)
         case "latent":
             from prosthesis.encoders.latent import LatentEncoder
 
-            return LatentEncoder(bundle, engine, view)
+            return LatentEncoder(bundle, open_engine(bundle, config.engine, config.provider), view)
         case "text":
             from prosthesis.encoders.text import open_text_encoder
 
@@ -37,3 +41,7 @@ def open_encoder(config: EncoderConfig, view: View, calibration: Calibration | N
             from prosthesis.encoders.face import open_face_encoder
 
             return open_face_encoder(bundle, config, view, calibration)
+        case "obstacle":
+            from prosthesis.encoders.obstacle import ObstacleEncoder
+
+            return ObstacleEncoder(config, bundle, open_engine(bundle, config.engine, config.provider), view)
