@@ -1,0 +1,66 @@
+"""Small networks around the virtual patient: camera crop to task map, and percept to class or picture."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as fn
+from torch import Tensor, nn
+
+COARSEST = 8  # cells along the coarsest map: every cell of it sees the whole crop after two convolutions more
+FLOOR = 1 / 64  # of white: as in the baselines, what a frame's brightest value must reach to be shown in full
+WIDTHS = (8, 16, 24, 48)  # channels from 64 cells down to the coarsest
+
+
+class TaskMapper(nn.Module):
+    """Camera crops f32[n,3,2c,2c] in 0..1 to task maps f32[n,c,c] in 0..1; a black crop gives exactly 0.
+
+    A U-net (Ronneberger et al. 2015) down to 8 x 8 cells; ``cells`` is 32 or 64.
+    """
+
+    def __init__(self, cells: int) -> None:
+        super().__init__()
+        steps = (cells // COARSEST).bit_length() - 1
+        widths = WIDTHS[-steps - 1 :]
+        self.cells = cells
+        self.stem = _block(3, widths[0], stride=2)
+        self.down = nn.ModuleList(_block(a, b, stride=2) for a, b in zip(widths, widths[1:], strict=False))
+        self.middle = nn.Sequential(_block(widths[-1], widths[-1]), _block(widths[-1], widths[-1]))
+        back = widths[::-1]
+        self.up = nn.ModuleList(_block(a + b, b) for a, b in zip(back, back[1:], strict=False))
+        self.head = nn.Conv2d(widths[0], 1, 3, padding=1)
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Return the maps."""
+        x = self.stem(crops)
+        kept = [x]
+        for down in self.down:
+            kept.append(down(kept[-1]))
+        x = self.middle(kept.pop())
+        for up in self.up:
+            x = up(torch.cat([fn.interpolate(x, scale_factor=2.0, mode="nearest"), kept.pop()], 1))
+        lit = (crops.amax((1, 2, 3)) / FLOOR).clamp(0.0, 1.0)
+        maps: Tensor = torch.sigmoid(self.head(x)[:, 0]) * lit[:, None, None]
+        return maps
+
+
+class Observer(nn.Module):
+    """Percepts f32[n,h,w] in 0..1 to logits f32[n,classes]; trained anew for every code, never used for other scores."""
+
+    def __init__(self, classes: int, side: int, width: int = 24) -> None:
+        super().__init__()
+        left = -(-side // 8)
+        self.body = nn.Sequential(
+            _block(1, width, stride=2), _block(width, 2 * width, stride=2), _block(2 * width, 2 * width, stride=2)
+        )
+        self.head = nn.Linear(2 * width * left * left, classes)
+
+    def forward(self, percepts: Tensor) -> Tensor:
+        """Return logits."""
+        logits: Tensor = self.head(self.body(percepts[:, None]).flatten(1))
+        return logits
+
+
+def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+    )

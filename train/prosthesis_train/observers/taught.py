@@ -1,0 +1,115 @@
+"""What a code is worth to those who were taught it: an observer made anew for each code, never one of the frozen ones.
+
+Exposures vary as they do for a person: every electrode's threshold from one to the next (the world's criterion noise),
+the eyes, the overall brightness, and noise in the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from prosthesis_train.networks.taskmap import Observer
+from prosthesis_train.observers.percepts import VirtualPatient
+
+THRESHOLD_SD = 0.1  # of the log; the criterion noise of the shipped worlds' participants
+GAIN_SD = 0.1  # of the log; chosen
+SHIFT_PX = 1  # of 48; chosen
+NOISE_SD = 0.03  # the rating noise of the shipped worlds' participants
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """How an observer is taught: exposures of each symbol through each patient, and passes over all of them."""
+
+    exposures: int = 8
+    epochs: int = 6
+    lr: float = 2e-3
+    seed: int = 0
+
+
+def exposed(patient: VirtualPatient, maps: Tensor, random: torch.Generator) -> Tensor:
+    """Return one exposure f32[b, side, side] of each of maps f32[b, rows, columns]; gradients reach the maps."""
+    currents = patient.currents(maps)
+    felt = currents * torch.exp(THRESHOLD_SD * torch.randn(currents.shape, generator=random))
+    seen = patient.see(felt) * torch.exp(GAIN_SD * torch.randn(len(maps), 1, 1, generator=random))
+    down, right = torch.randint(-SHIFT_PX, SHIFT_PX + 1, (2,), generator=random).tolist()
+    # what the array covers ends before the picture does, so rolling is a shift
+    return seen.roll((down, right), (1, 2)) + NOISE_SD * torch.randn(seen.shape, generator=random)
+
+
+def lessons(
+    patients: Sequence[VirtualPatient], maps: Tensor, exposures: int, random: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return percepts f32[n, side, side] and labels i64[n]: ``exposures`` of every map through every patient."""
+    with torch.no_grad():
+        seen = [exposed(patient, maps, random) for patient in patients for _ in range(exposures)]
+    return torch.cat(seen), torch.arange(len(maps)).repeat(len(seen))
+
+
+def teach(percepts: Tensor, labels: Tensor, teaching: Teaching) -> Observer:
+    """Return an observer taught on percepts f32[n, side, side] with labels i64[n]."""
+    torch.manual_seed(teaching.seed)
+    observer = Observer(int(labels.max()) + 1, percepts.shape[-1])
+    steps = teaching.epochs * -(-len(labels) // BATCH)
+    adam = torch.optim.AdamW(observer.parameters(), teaching.lr, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, teaching.lr, total_steps=steps)
+    random = torch.Generator().manual_seed(teaching.seed)
+    for _ in range(teaching.epochs):
+        for chosen in torch.randperm(len(labels), generator=random).split(BATCH):
+            adam.zero_grad(set_to_none=True)
+            torch.autograd.backward(cross_entropy(observer(percepts[chosen]), labels[chosen], label_smoothing=0.05))
+            adam.step()
+            schedule.step()
+    return observer.eval()
+
+
+@torch.no_grad()
+def answers(observer: Observer, percepts: Tensor) -> npt.NDArray[np.int64]:
+    """Return what the observer says, i64[n]."""
+    said: npt.NDArray[np.int64] = torch.cat([observer(part).argmax(1) for part in percepts.split(256)]).numpy()
+    return said
+
+
+def learning_curve(
+    patients: Sequence[VirtualPatient], maps: Tensor, counts: Sequence[int], random: torch.Generator, tests: int = 4
+) -> dict[int, float]:
+    """Return, by exposures of each symbol, how often the nearest mean percept is right within one patient.
+
+    The plainest pupil: it keeps the mean of what it was shown and knows no other patient.
+    """
+    right: dict[int, list[float]] = {count: [] for count in counts}
+    k = len(maps)
+    for patient in patients:
+        shown, _ = lessons([patient], maps, max(counts), random)
+        asked, labels = lessons([patient], maps, tests, random)
+        for count in counts:
+            means = shown[: count * k].reshape(count, k, -1).mean(0)
+            nearest = torch.cdist(asked.flatten(1), means).argmin(1)
+            right[count].append(float((nearest == labels).float().mean()))
+    return {count: float(np.mean(values)) for count, values in right.items()}
+
+
+def bits_per_symbol(labels: npt.NDArray[np.int64], said: npt.NDArray[np.int64], symbols: int) -> float:
+    """Return the mutual information in bits between symbol shown and said, less Miller and Madow's bias, at least 0.
+
+    Bias after Miller (1955), to first order: cells seen, less rows and columns seen, plus one, over 2 n ln 2.
+    """
+    joint = np.zeros((symbols, symbols))
+    np.add.at(joint, (labels, said), 1.0)
+    n = joint.sum()
+    rows, columns = joint.sum(1, keepdims=True), joint.sum(0, keepdims=True)
+    seen = joint > 0
+    plain = float((joint[seen] / n * np.log2((joint * n / np.maximum(rows * columns, 1e-12))[seen])).sum())
+    extra = int(seen.sum()) - int((rows > 0).sum()) - int((columns > 0).sum()) + 1
+    return max(0.0, plain - extra / (2 * n * np.log(2)))
+
+
+Say = Callable[[str], None]
