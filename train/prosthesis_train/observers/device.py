@@ -25,23 +25,23 @@ SOFTNESS = 0.1
 
 
 class TorchDevice:
-    """One rig with one calibration, for maps of one shape; ``enabled`` are the electrodes that it drives, in order.
+    """One rig with one calibration; ``enabled`` are the electrodes that it drives, in order.
 
     Raises ``ConfigError`` for rigs that modulate the rate, solve for crosstalk, or have hard limits that depend on
     history or on who else pulses (no shipped reference rig has).
     """
 
-    def __init__(self, rig: Rig, view: View, shape: tuple[int, int]) -> None:
+    def __init__(self, rig: Rig, view: View) -> None:
         calibration, modulator, limits = rig.calibration, rig.config.modulator, guard_limits(rig)
         enabled = np.flatnonzero(limits.enabled)
         slot = raster_slots(
             rig.array, len(rig.config.implant.placements), modulator.raster_groups, modulator.raster_order
         )
         _refuse(rig, int(np.bincount(slot).max()), limits.simultaneous, limits.average_nc_per_s)
-        self.enabled, self.shape = torch.as_tensor(enabled), shape
+        self.enabled = torch.as_tensor(enabled)
         self.slot = torch.as_tensor(slot[enabled].astype(np.int64))
         self.pulse_width_us, self.rate_hz = float(modulator.pulse_width_us), min(modulator.rate_hz, limits.max_rate_hz)
-        self._fields = _receptive_fields(calibration, view, shape)[self.enabled]
+        self._calibration, self._view, self._weights = calibration, view, dict[tuple[int, int], Tensor]()
         brightness, activity = (
             np.asarray(c)[enabled] for c in (calibration.curve.brightness, calibration.curve.activity)
         )
@@ -59,9 +59,15 @@ class TorchDevice:
         self._slot_ua = limits.slot_current_ua
         self._slots = torch.nn.functional.one_hot(self.slot, limits.slots).to(torch.float64)
 
+    def fields(self, shape: tuple[int, int]) -> Tensor:
+        """Return the receptive fields over maps of ``shape``, f32[enabled, cells]: rows sum to 1."""
+        if shape not in self._weights:
+            self._weights[shape] = _receptive_fields(self._calibration, self._view, shape)[self.enabled]
+        return self._weights[shape]
+
     def activity(self, maps: Tensor) -> Tensor:
         """Return the brain codes f32[b, enabled] that the translator makes of maps f32[b, rows, columns]."""
-        wanted = maps.reshape(len(maps), -1) @ self._fields.T
+        wanted = maps.reshape(len(maps), -1) @ self.fields((maps.shape[1], maps.shape[2])).T
         return self._activity(wanted.clamp(0.0, 1.0).double()).float()
 
     def currents(self, activity: Tensor) -> Tensor:

@@ -7,14 +7,16 @@ Retinotopic translator, modulator, guard and codes by the calibration that the d
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from prosthesis.calibration import Calibration
 from prosthesis.config import Rig, load_rig
 from prosthesis.errors import ConfigError
-from prosthesis.view import make_view
+from prosthesis.view import Field, make_view
 from prosthesis_sim.electrodes import place
 from prosthesis_sim.interaction import dense_shares
 from prosthesis_sim.patient import AxonMapSpread, ScatterConfig, WorldConfig, load_world
@@ -25,6 +27,7 @@ from prosthesis_train.observers.device import SOFTNESS, TorchDevice, step
 from prosthesis_train.observers.drawing import GaussianSpots, NerveStreaks
 from prosthesis_train.observers.measured import measured
 
+Look = Literal["field", "array"]
 # an answer's noise must not repeat the patient's own numbers
 ANSWERS = 1_000_003
 
@@ -32,26 +35,35 @@ ANSWERS = 1_000_003
 class VirtualPatient:
     """One rig in one patient: ``percepts(maps)``; made by ``virtual_patient``.
 
-    ``view`` is the rig's view of this patient: maps f32[b, *map_shape] and percepts f32[b, side, side] both cover
-    ``view.field``, row 0 on top. ``calibration`` is all that an encoder may know of the patient. ``profile`` names
-    the safety limits in force: hard tiers of array and stimulator, instantaneous ones only.
+    ``view`` is the rig's view of this patient: maps f32[b, rows, columns] of any shape cover ``view.field``, row 0 on
+    top; ``map_shape`` is the one chosen. Percepts f32[b, side, side] cover ``part`` of the visual field.
+    ``calibration`` is all that an encoder may know of the patient. ``profile`` names the safety limits in force: hard
+    tiers of array and stimulator, instantaneous ones only.
     """
 
     def __init__(
-        self, rig: Rig, world: World, shares: np.ndarray | None, map_side: int, side: int, seconds: float
+        self,
+        rig: Rig,
+        world: World,
+        shares: np.ndarray | None,
+        map_side: int,
+        side: int,
+        seconds: float,
+        look: Look,
     ) -> None:
         self.rig, self.calibration = rig, rig.calibration
         self.view = make_view(rig.config.view, rig.config.camera, rig.calibration)
         self.map_shape, self.side, self.seconds = (map_side, map_side), side, seconds
+        self.part = self.view.field if look == "field" else array_part(rig.calibration)
         self.profile = f"hard limits of {rig.array.name} and {rig.stimulator.name}, instantaneous"
-        self.device = TorchDevice(rig, self.view, self.map_shape)
+        self.device = TorchDevice(rig, self.view)
         on, person = self.device.enabled.numpy(), world.person
         self._law, self._bright = world.law, world.bright
         self._threshold, self._scale = _f32(person.threshold[on]), _f32(person.scale_ua[on])
         self._responsive = torch.as_tensor(person.responsive[on])
         self._shares = None if shares is None else _together(shares[np.ix_(on, on)], self.device.slot)
         spread = world.config.spread
-        field = self.view.field
+        field = self.part
         if isinstance(spread, AxonMapSpread):
             self._draw: GaussianSpots | NerveStreaks = NerveStreaks(
                 world, rig, on, field, side, self.device.pulse_width_us
@@ -65,7 +77,7 @@ class VirtualPatient:
         return len(self.device.enabled)
 
     def percepts(self, maps: Tensor) -> Tensor:
-        """Return what is seen, f32[b, side, side] in 0..1, when maps f32[b, *map_shape] were shown for ``seconds``."""
+        """Return what is seen of maps f32[b, rows, columns] after ``seconds``, f32[b, side, side] in 0..1."""
         return self.see(self.currents(maps))
 
     def currents(self, maps: Tensor) -> Tensor:
@@ -96,11 +108,13 @@ def virtual_patient(
     map_side: int = 32,
     side: int = 48,
     seconds: float = 0.5,
+    look: Look = "field",
 ) -> VirtualPatient:
     """Return patient ``seed`` of the rig's world, calibrated as the device would have.
 
     ``dropout`` replaces the world's share of electrodes that evoke nothing; the same seed keeps its other traits, and
-    those that drop out at 0.1 do so at 0.2. ``seconds`` is how long a map is shown. Raises ``ConfigError`` for worlds
+    those that drop out at 0.1 do so at 0.2. ``seconds`` is how long a map is shown. Percepts cover ``look``: the
+    view's "field", as maps do, or the closer square of the "array"'s phosphenes. Raises ``ConfigError`` for worlds
     of elongated phosphenes or published charge law.
     """
     rig = load_rig(rig_name, uncalibrated=True)
@@ -108,15 +122,20 @@ def virtual_patient(
     if dropout is not None:
         scatter = ScatterConfig.model_validate(config.scatter.model_dump() | {"dropout": dropout})
         config = config.model_copy(update={"scatter": scatter})
-    return _patient(rig, config, seed, map_side, side, seconds)
-
-
-def _patient(rig: Rig, config: WorldConfig, seed: int, map_side: int, side: int, seconds: float) -> VirtualPatient:
     world, shares = _world(rig, config, seed)
     if config.scatter.elongation != 1.0 or isinstance(world.bright, ChargeBrightness):
         raise ConfigError(f"world '{config.name}': virtual patients have round phosphenes and the pulse law")
     calibrated = replace(rig, calibration=measured(rig, world, seed + ANSWERS))
-    return VirtualPatient(calibrated, world, shares, map_side, side, seconds)
+    return VirtualPatient(calibrated, world, shares, map_side, side, seconds, look)
+
+
+def array_part(calibration: Calibration) -> Field:
+    """Return the square around the enabled phosphenes as measured, with a twelfth to spare on each side."""
+    on = np.asarray(calibration.enabled, bool)
+    x, y = calibration.column("x_deg")[on], calibration.column("y_deg")[on]
+    half = 0.5 * (1 + 2 / 12) * max(float(np.ptp(x)), float(np.ptp(y)), 0.1)
+    across, up = (float(x.min() + x.max()) / 2, float(y.min() + y.max()) / 2)
+    return Field(across - half, across + half, up - half, up + half)
 
 
 def _world(rig: Rig, config: WorldConfig, seed: int) -> tuple[World, np.ndarray | None]:
