@@ -30,6 +30,7 @@ from prosthesis_train.observers.taught import exposed
 
 CODES = Path(prosthesis.__file__).parent / "codes"
 SYMBOLS = {"letters": tuple(string.ascii_uppercase), "identities": tuple(string.digits)}
+LOST = 0.25  # of the electrodes at most: patients that are not in the pool
 FIRST_PATIENT = 10_000  # patients that teach codes; those that judge them are others
 
 
@@ -45,10 +46,10 @@ class Settings:
     symbols: str = "letters"
     cells: int = 32
     grid: int = 10
-    patients: int = 24
+    patients: int = 36
     dropouts: tuple[float, ...] = (0.1, 0.2, 0.3)
     together: int = 4
-    steps: int = 800
+    steps: int = 300
     lr_maps: float = 0.08
     lr_observer: float = 2e-3
     charge: float = 0.1
@@ -71,7 +72,12 @@ def pool(settings: Settings) -> list[VirtualPatient]:
     """Return the patients that teach a code, dropouts in turn."""
     seeds = range(FIRST_PATIENT, FIRST_PATIENT + settings.patients)
     shares = [settings.dropouts[k % len(settings.dropouts)] for k in range(settings.patients)]
-    return [virtual_patient(settings.rig, s, d, settings.cells) for s, d in zip(seeds, shares, strict=True)]
+    return [seen_closely(settings.rig, s, d, settings.cells) for s, d in zip(seeds, shares, strict=True)]
+
+
+def seen_closely(rig: str, seed: int, dropout: float, cells: int = 32) -> VirtualPatient:
+    """Return a virtual patient whose percepts are 32 x 32 pixels of what the array covers."""
+    return virtual_patient(rig, seed, dropout, cells, side=32, look="array")
 
 
 def learn(
@@ -81,7 +87,7 @@ def learn(
     symbols, random = SYMBOLS[settings.symbols], torch.Generator().manual_seed(settings.seed)
     torch.manual_seed(settings.seed)
     free = torch.randn(len(symbols), 1, settings.grid, settings.grid, generator=random).requires_grad_()
-    observer = Observer(len(symbols), patients[0].side)
+    observer = Observer(len(symbols), patients[0].side, 2)
     adam = torch.optim.Adam(
         [{"params": [free], "lr": settings.lr_maps}, {"params": observer.parameters(), "lr": settings.lr_observer}]
     )
@@ -91,8 +97,8 @@ def learn(
         adam.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         adam.step()
-        if step % 100 == 99:
-            say(f"step {step + 1} of {settings.steps}: loss {float(loss):.3f}, told apart {right:.3f}")
+        if step % 50 == 49:
+            say(f"step {step + 1} of {settings.steps}: loss {float(loss.detach()):.3f}, told apart {right:.3f}")
     field = [p.view.field.x1_deg - p.view.field.x0_deg for p in patients]
     # in steps of 1/255: finer than any rig's currents, and a tenth of the file
     maps = (painted(free, settings.cells).detach().numpy() * 255).round() / 255
@@ -109,7 +115,7 @@ def _loss(
 ) -> tuple[Tensor, float]:
     """Return the loss of all symbols through ``patients``, and how many the observer tells apart."""
     maps = painted(free, settings.cells)
-    seen = torch.cat([exposed(patient, maps, random) for patient in patients])
+    seen = torch.cat([exposed(patient, maps, random, LOST) for patient in patients])
     labels = torch.arange(len(maps)).repeat(len(patients))
     logits = observer(seen)
     used = torch.stack([charge_share(patient, maps) for patient in patients]).mean()

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as fn
 from torch import Tensor, nn
 
+from prosthesis_train.networks.parts import BatchNorm
+
 COARSEST = 8  # cells along the coarsest map: every cell of it sees the whole crop after two convolutions more
 FLOOR = 1 / 64  # of white: as in the baselines, what a frame's brightest value must reach to be shown in full
 WIDTHS = (8, 16, 24, 48)  # channels from 64 cells down to the coarsest
@@ -44,23 +46,23 @@ class TaskMapper(nn.Module):
 
 
 class Observer(nn.Module):
-    """Percepts f32[n,h,w] in 0..1 to logits f32[n,classes]; trained anew for every code, never used for other scores."""
+    """Percepts f32[n,channels,h,w] to logits f32[n,classes]; trained beside what it judges, no other scores use it."""
 
-    def __init__(self, classes: int, side: int, width: int = 24) -> None:
+    def __init__(self, classes: int, side: int, channels: int = 1, width: int = 24) -> None:
         super().__init__()
-        left = -(-side // 8)
+        left = -(-side // 4)
         self.body = nn.Sequential(
-            _block(1, width, stride=2), _block(width, 2 * width, stride=2), _block(2 * width, 2 * width, stride=2)
+            _block(channels, width), _block(width, width, stride=2), _block(width, 2 * width, stride=2)
         )
         self.head = nn.Linear(2 * width * left * left, classes)
 
     def forward(self, percepts: Tensor) -> Tensor:
         """Return logits."""
-        logits: Tensor = self.head(self.body(percepts[:, None]).flatten(1))
+        logits: Tensor = self.head(self.body(percepts).flatten(1))
         return logits
 
 
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Module:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), BatchNorm(outputs), nn.ReLU()
     )
