@@ -1,11 +1,13 @@
 """What a task's encoder is trained on: camera crops, what is in them, and what a patient should be shown of it.
 
-No font, garment or photograph is in both parts. Letters are single capitals; objects are Fashion-MNIST's clothes; an
+No font family, garment or photograph is in both parts; the fonts are those of the tasks. Letters are single capitals;
+objects are Fashion-MNIST's clothes; half of both stand before a photograph, half on dark ground as in the tasks. An
 obstacle is a textured block that stands before a photograph, nearer as it is larger.
 """
 
 from __future__ import annotations
 
+import hashlib
 import string
 from dataclasses import dataclass
 from typing import Literal
@@ -14,11 +16,13 @@ import cv2
 import numpy as np
 
 from prosthesis.errors import ProsthesisError
-from prosthesis_train.data.glyphs import TEST_FONTS, TRAIN_FONTS, render
 from prosthesis_train.data.images import I64, U8, open_images
 from prosthesis_train.data.photographs import WHEELS, patches
+from prosthesis_train.tasks.drawing import placed
+from prosthesis_train.tasks.fonts import any_glyph
 
 Task = Literal["letters", "objects", "obstacle"]
+HEIGHTS = (0.4, 0.9)  # of the crop
 SIDES = ("none", "left", "middle", "right")
 
 
@@ -31,6 +35,14 @@ class Sights:
     labels: I64
     classes: tuple[str, ...]
 
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of all pixels and labels."""
+        out = hashlib.sha256()
+        for part in (self.crops, self.wanted, self.labels):
+            out.update(np.ascontiguousarray(part).tobytes())
+        return out.hexdigest()
+
 
 def sights(task: Task, n: int, side: int, cells: int, held_out: bool, seed: int = 0) -> Sights:
     """Return ``n`` labelled crops of one part, the same for the same arguments."""
@@ -42,16 +54,26 @@ def sights(task: Task, n: int, side: int, cells: int, held_out: bool, seed: int 
         case "objects":
             return _objects(behind, cells, held_out, random)
         case "obstacle":
-            return _obstacles(behind, cells, held_out, random)
+            return _obstacles(behind, cells, random)
     raise ProsthesisError(f"no sights of task '{task}'; there are: letters, objects, obstacle")
 
 
 def _letters(behind: U8, cells: int, held_out: bool, random: np.random.Generator) -> Sights:
-    fonts, letters = TEST_FONTS if held_out else TRAIN_FONTS, string.ascii_uppercase
+    letters, side = string.ascii_uppercase, behind.shape[1]
     labels = random.integers(len(letters), size=len(behind))
-    masks = [render(letters[k], fonts[int(random.integers(len(fonts)))], behind.shape[1], random) for k in labels]
-    crops = [_inked(photo, mask, random) for photo, mask in zip(behind, masks, strict=True)]
+    masks, crops = [], []
+    for photo, k in zip(behind, labels, strict=True):
+        drawn = placed(any_glyph("test" if held_out else "train", letters[k], random), random, HEIGHTS)
+        mask = np.asarray(cv2.resize(drawn * 255, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+        plain = bool(random.random() < 0.5)
+        crops.append(_lit(mask, random) if plain else _inked(photo, mask, random))
+        masks.append(mask)
     return Sights(np.stack(crops), _to_cells(masks, cells), labels, tuple(letters))
+
+
+def _lit(shade: U8, random: np.random.Generator) -> U8:
+    ground = random.uniform(0, 40)
+    return _as_camera(np.repeat((ground + shade / 255.0 * (random.uniform(190, 255) - ground))[..., None], 3, 2), random)
 
 
 def _inked(behind: U8, mask: U8, random: np.random.Generator) -> U8:
@@ -71,22 +93,22 @@ def _objects(behind: U8, cells: int, held_out: bool, random: np.random.Generator
     chosen = random.permutation(len(pictures))[: len(behind)]
     crops, wanted = [], []
     for photo, k in zip(behind, chosen, strict=True):
-        garment = _placed(pictures[k, ..., 0], side, random)
-        share = np.minimum(garment / 64.0, 1.0)[..., None]  # the set's ground is black, its garments are mostly not
-        dimmed = photo * random.uniform(0.1, 0.5)
-        crops.append(_as_camera(dimmed * (1 - share) + garment[..., None] * random.uniform(0.6, 1, 3) * share, random))
+        drawn = placed(cv2.resize(pictures[k, ..., 0], (128, 128), interpolation=cv2.INTER_CUBIC), random, (0.55, 0.9))
+        garment = np.asarray(cv2.resize(drawn * 255, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+        plain = bool(random.random() < 0.5)
+        crops.append(_lit(garment, random) if plain else _worn(photo, garment, random))
         wanted.append(garment)
     return Sights(np.stack(crops), _to_cells(wanted, cells), labels[chosen], clothes.classes)
 
 
-def _placed(picture: U8, side: int, random: np.random.Generator) -> U8:
-    scale = side / len(picture) * random.uniform(0.8, 1.1)
-    turn = cv2.getRotationMatrix2D((len(picture) / 2, len(picture) / 2), float(random.uniform(-10, 10)), float(scale))
-    turn[:, 2] += side / 2 - len(picture) / 2 + random.uniform(-0.05, 0.05, 2) * side
-    return np.asarray(cv2.warpAffine(picture, turn, (side, side), flags=cv2.INTER_LINEAR), np.uint8)
+def _worn(behind: U8, garment: U8, random: np.random.Generator) -> U8:
+    """Return a garment of any colour before a dimmed photograph."""
+    share = np.minimum(garment / 64.0, 1.0)[..., None]  # the set's ground is black, its garments are mostly not
+    dyed = garment[..., None] * random.uniform(0.6, 1, 3)
+    return _as_camera(behind * random.uniform(0.1, 0.5) * (1 - share) + dyed * share, random)
 
 
-def _obstacles(behind: U8, cells: int, held_out: bool, random: np.random.Generator) -> Sights:
+def _obstacles(behind: U8, cells: int, random: np.random.Generator) -> Sights:
     """Blocks stand on the ground; their foot is the lower the nearer they are; what is wanted is as bright as near."""
     n, side = len(behind), behind.shape[1]
     labels = random.integers(len(SIDES), size=n)

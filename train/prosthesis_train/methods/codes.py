@@ -13,7 +13,7 @@ import string
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +31,8 @@ from prosthesis_train.observers.taught import exposed
 CODES = Path(prosthesis.__file__).parent / "codes"
 SYMBOLS = {"letters": tuple(string.ascii_uppercase), "identities": tuple(string.digits)}
 LOST = 0.25  # of the electrodes at most: patients that are not in the pool
-FIRST_PATIENT = 10_000  # patients that teach codes; those that judge them are others
+FIRST_PATIENT = 10_000  # patients that train codes and encoders; those that judge them are others
+PERCEPT_SIDE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,11 @@ class Settings:
     rig: str = "utah96"
     symbols: str = "letters"
     cells: int = 32
-    grid: int = 10
-    patients: int = 36
+    grid: int = 6
+    patients: int = 16
     dropouts: tuple[float, ...] = (0.1, 0.2, 0.3)
     together: int = 4
-    steps: int = 300
+    steps: int = 200
     lr_maps: float = 0.08
     lr_observer: float = 2e-3
     charge: float = 0.1
@@ -77,7 +78,7 @@ def pool(settings: Settings) -> list[VirtualPatient]:
 
 def seen_closely(rig: str, seed: int, dropout: float, cells: int = 32) -> VirtualPatient:
     """Return a virtual patient whose percepts are 32 x 32 pixels of what the array covers."""
-    return virtual_patient(rig, seed, dropout, cells, side=32, look="array")
+    return virtual_patient(rig, seed, dropout, cells, side=PERCEPT_SIDE, look="array")
 
 
 def learn(
@@ -160,27 +161,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Learn one code and save it."""
     parser = argparse.ArgumentParser(prog="python -m prosthesis_train.methods.codes", description=main.__doc__)
     parser.add_argument("symbols", choices=tuple(SYMBOLS))
-    parser.add_argument("--rig", default="utah96")
-    parser.add_argument("--grid", type=int, default=Settings.grid)
-    parser.add_argument("--steps", type=int, default=Settings.steps)
-    parser.add_argument("--seed", type=int, default=0)
+    usual = Settings()
+    parser.add_argument("--rig", default=usual.rig)
+    for name in ("grid", "patients", "steps", "seed"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(usual, name))
     parser.add_argument("--out", type=Path, default=CODES, metavar="DIR")
     asked = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    settings, start = (
-        Settings(asked.rig, asked.symbols, grid=asked.grid, steps=asked.steps, seed=asked.seed),
-        time.process_time(),
-    )
-    code = learn(settings, pool(settings), lambda text: sys.stderr.write(text + "\n") and None)
+    chosen = {name: getattr(asked, name) for name in ("symbols", "rig", "grid", "patients", "steps", "seed")}
+    settings, start = replace(usual, **chosen), time.process_time()
+    code = learn(settings, pool(settings), _say)
     facts: dict[str, object] = {
         "what": f"{len(code.letters)} task maps of {settings.symbols}, to be taught",
         "data": f"none but virtual patients {FIRST_PATIENT} to {FIRST_PATIENT + settings.patients - 1} of {asked.rig}",
         "licence": "Apache-2.0",
-        "command": f"python -m prosthesis_train.methods.codes {asked.symbols} --rig {asked.rig} --grid {asked.grid}",
+        "command": f"python -m prosthesis_train.methods.codes {asked.symbols} --rig {asked.rig} --grid {asked.grid} "
+        f"--patients {asked.patients} --steps {asked.steps} --seed {asked.seed}",
         "settings": asdict(settings),
         "cpu_s": round(time.process_time() - start),
     }
     sys.stdout.write(f"wrote {save(code, f'{asked.symbols}-{asked.rig}', asked.out, facts)}\n")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 import torch.nn.functional as fn
 from torch import Tensor, nn
@@ -43,6 +45,19 @@ class TaskMapper(nn.Module):
         lit = (crops.amax((1, 2, 3)) / FLOOR).clamp(0.0, 1.0)
         maps: Tensor = torch.sigmoid(self.head(x)[:, 0]) * lit[:, None, None]
         return maps
+
+    def take_over(self, state: Mapping[str, Tensor]) -> None:
+        """Begin with the weights of an equal or a coarser mapper: scales count from the coarsest."""
+        own, finest = self.state_dict(), len(self.down)
+        coarser = finest - len({key.split(".")[1] for key in state if key.startswith("down.")})
+        for key, value in state.items():
+            part, *rest = key.split(".")
+            if part == "down":
+                key = ".".join([part, str(int(rest[0]) + coarser), *rest[1:]])
+            if part in ("stem", "head") and coarser:
+                continue
+            own[key] = value
+        self.load_state_dict(own)
 
 
 class Observer(nn.Module):
