@@ -26,7 +26,7 @@ import prosthesis
 from prosthesis.errors import ProsthesisError
 from prosthesis_train.networks.taskmap import Observer
 from prosthesis_train.observers.percepts import VirtualPatient, virtual_patient
-from prosthesis_train.observers.taught import exposed
+from prosthesis_train.observers.taught import Seer, exposed
 
 CODES = Path(prosthesis.__file__).parent / "codes"
 SYMBOLS = {"letters": tuple(string.ascii_uppercase), "identities": tuple(string.digits)}
@@ -124,7 +124,7 @@ def _loss(
     return cross_entropy(logits, labels) + settings.charge * used, right
 
 
-def charge_share(patient: VirtualPatient, maps: Tensor) -> Tensor:
+def charge_share(patient: Seer, maps: Tensor) -> Tensor:
     """Return the mean charge of maps over that of a map of ones, a scalar in 0..1."""
     most = patient.currents(torch.ones(1, *maps.shape[1:])).sum()
     return patient.currents(maps).sum(1).mean() / most

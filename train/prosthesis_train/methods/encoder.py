@@ -13,13 +13,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as fn
 from torch import Tensor
 
 from prosthesis.errors import ConfigError, ProsthesisError
+from prosthesis.view import Field, View
 from prosthesis_train.data.sights import Sights, Task, sights
 from prosthesis_train.methods.codes import FIRST_PATIENT, PERCEPT_SIDE, charge_share, seen_closely
 from prosthesis_train.networks.parts import placed
@@ -63,6 +64,14 @@ class Settings(RunSettings):
     def seen(self) -> str:
         """The task, and the map's side."""
         return f"{self.task}-{self.cells}"
+
+
+class Placed(Protocol):
+    """Who sees ``part`` of the view's field in ``side`` x ``side`` pixels."""
+
+    view: View
+    part: Field
+    side: int
 
 
 @dataclass(slots=True)
@@ -203,7 +212,7 @@ def crops_of(data: Sights, chosen: Tensor) -> Tensor:
     return torch.from_numpy(data.crops[chosen.numpy()]).permute(0, 3, 1, 2).float() / 255
 
 
-def wanted_of(data: Sights, chosen: Tensor, patient: VirtualPatient) -> Tensor:
+def wanted_of(data: Sights, chosen: Tensor, patient: Placed) -> Tensor:
     """Return what ``patient`` should see, f32[n, side, side] in 0..1: the part of the view that the array covers."""
     cells = torch.from_numpy(data.wanted[chosen.numpy()]).float()[:, None] / 255
     field, part = patient.view.field, patient.part

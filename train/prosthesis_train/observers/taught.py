@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,17 @@ from torch.nn.functional import cross_entropy
 
 from prosthesis_train.networks.taskmap import Observer
 from prosthesis_train.observers.percepts import VirtualPatient
+
+
+class Seer(Protocol):
+    """Who can be shown maps: a virtual patient, or one as the device believes it to be."""
+
+    def currents(self, maps: Tensor) -> Tensor:
+        """Return what maps f32[b, rows, columns] drive, f32[b, n]."""
+
+    def see(self, amplitude_ua: Tensor, /) -> Tensor:
+        """Return the percepts f32[b, side, side] of that."""
+
 
 THRESHOLD_SD = 0.1  # of the log; the criterion noise of the shipped worlds' participants
 GAIN_SD = 0.1  # of the log; chosen
@@ -35,7 +47,7 @@ class Teaching:
     seed: int = 0
 
 
-def exposed(patient: VirtualPatient, maps: Tensor, random: torch.Generator, lost: float = 0.0) -> Tensor:
+def exposed(patient: Seer, maps: Tensor, random: torch.Generator, lost: float = 0.0) -> Tensor:
     """Return one exposure f32[b, 2, side, side] of each of maps f32[b, rows, columns]; gradients reach the maps.
 
     The second picture is one exposure of everything lit: who looks knows how their own array looks, though no symbol
