@@ -28,11 +28,11 @@ from prosthesis_train.training.averaging import Averager
 from prosthesis_train.training.batches import Batches, step_random
 from prosthesis_train.training.progress import Progress
 from prosthesis_train.training.run import Run
-from prosthesis_train.training.settings import RunSettings
+from prosthesis_train.training.settings import PictureSettings
 
 
 @dataclass(frozen=True)
-class Settings(RunSettings):
+class Settings(PictureSettings):
     """``lr_*``, ``beta1``: Adam; ``d_steps``: updates of D a step; ``accumulate``: parts a batch is cut into.
 
     ``unary``: use s_x and s_z beside s_xz. ``orthogonal``: strength of the penalty on G. ``cycle``: weight of

@@ -26,11 +26,11 @@ from prosthesis_train.training.averaging import Averager
 from prosthesis_train.training.batches import Batches, step_random
 from prosthesis_train.training.progress import Progress
 from prosthesis_train.training.run import Run
-from prosthesis_train.training.settings import RunSettings
+from prosthesis_train.training.settings import PictureSettings
 
 
 @dataclass(frozen=True)
-class Settings(RunSettings):
+class Settings(PictureSettings):
     """``width``: channels of the layer next to the picture (64 in the paper); ``lr``, ``beta1``: Adam, as the paper."""
 
     width: int = 64

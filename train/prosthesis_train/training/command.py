@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from prosthesis.errors import ConfigError
 from prosthesis_train.training.settings import add_settings, default_folder, settings_of
 
-METHODS = ("dcgan", "bigbigan")
+METHODS = ("dcgan", "bigbigan", "encoder")
 
 
 def train(method: str, words: Sequence[str]) -> Path:
     """Train as ``words`` say; returns the run's report."""
-    from prosthesis_train.methods import bigbigan, dcgan
     from prosthesis_train.training.report import write_report
 
     if method not in METHODS:
         raise ConfigError(f"no training method is called '{method}'; choose one of {', '.join(METHODS)}")
-    module = dcgan if method == "dcgan" else bigbigan
+    module = importlib.import_module(f"prosthesis_train.methods.{method}")
     parser = argparse.ArgumentParser(f"prosthesis train {method}", description=(module.__doc__ or "").split("\n")[0])
     parser.add_argument("--run", type=Path, metavar="DIR", help="the run's folder (default runs/METHOD-DATA-SEED)")
     parser.add_argument("--json", action="store_true", help="print metrics as JSON lines")

@@ -19,6 +19,9 @@ CURVES = (
     ("D(x) and D(G(z))", ("real", "fake")),
     ("gradient norm of G", ("grad_g",)),
     ("diversity of generated over real pictures", ("diversity",)),
+    ("losses through the patients", ("loss_task", "loss_picture")),
+    ("share that the trained observer reads", ("read",)),
+    ("charge over that of a white map", ("charge",)),
 )
 GRIDS = 6
 
@@ -44,7 +47,9 @@ def write_report(folder: Path) -> Path:
 
 def _curves(entries: Sequence[dict[str, Any]]) -> str:
     figure = Figure(figsize=(11, 6), layout="constrained")
-    for axes, (title, names) in zip(figure.subplots(2, 2).flat, CURVES, strict=True):
+    logged = {name for entry in entries for name in entry}
+    shown = [curve for curve in CURVES if logged & set(curve[1])]
+    for axes, (title, names) in zip(figure.subplots(2, 2).flat, shown, strict=False):
         for name in names:
             course = [(e["step"], e[name]) for e in entries if name in e]
             if course:

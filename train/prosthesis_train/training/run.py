@@ -63,7 +63,7 @@ class Run:
             raise ConfigError(f"{self.folder}: the run there has {', '.join(other)}; give the same, or another --run")
         if state["digest"] != self.digest:
             raise ConfigError(
-                f"{self.folder}: the run there saw other pictures than '{self.settings.data}' gives now; "
+                f"{self.folder}: the run there saw other pictures than '{self.settings.seen}' gives now; "
                 "give another --run"
             )
 

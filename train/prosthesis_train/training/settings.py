@@ -17,25 +17,41 @@ FREE = {"steps", "devices", "nodes", "log_every", "save_every", "watch_every"}
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What every method can be told: data, batches, how many steps, averages, processes, how often to log and save."""
+    """What every method can be told: batches, how many steps, averages, processes, how often to log, save, look closer."""
 
-    data: str = "fashion"
-    side: int = 32
-    channels: int = 1
     batch: int = 64
     steps: int = 20000
     seed: int = 0
-    scale: float = 0.0
-    rotation_deg: float = 0.0
-    flip: bool = False
     averaging: Kind = "ema"
     decay: float = 0.999
-    balance: bool = False
     devices: int = 1
     nodes: int = 1
     log_every: int = 50
     save_every: int = 500
     watch_every: int = 500
+
+    @property
+    def seen(self) -> str:
+        """What the method learns from, in a word: it names the run's folder."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class PictureSettings(RunSettings):
+    """What methods that learn from pictures can be told besides: which, how changed, how guarded."""
+
+    data: str = "fashion"
+    side: int = 32
+    channels: int = 1
+    scale: float = 0.0
+    rotation_deg: float = 0.0
+    flip: bool = False
+    balance: bool = False
+
+    @property
+    def seen(self) -> str:
+        """The set's name, or the folder's."""
+        return Path(self.data).name
 
 
 def add_settings(parser: argparse.ArgumentParser, kind: type[RunSettings]) -> None:
@@ -60,4 +76,4 @@ def settings_of(arguments: argparse.Namespace, kind: type[S]) -> S:
 
 def default_folder(method: str, settings: RunSettings) -> Path:
     """Return ``runs/METHOD-DATA-SEED``."""
-    return Path("runs") / f"{method}-{Path(settings.data).name}-{settings.seed}"
+    return Path("runs") / f"{method}-{settings.seen}-{settings.seed}"
