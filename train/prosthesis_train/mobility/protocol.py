@@ -1,0 +1,52 @@
+"""What is fixed before any walker is trained, and the same for every encoder: body, camera, maps, budget, blind walker.
+
+Lengths are in Doom's map units; the walker is 56 of them high, taken here as 1.75 m, and 32 wide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+UNITS_PER_M = 32.0
+RADIUS, HEIGHT, STEP_UP = 16.0, 56.0, 24.0  # the engine's own body
+
+CAMERA_DEG = 90.0  # field of the square that every encoder is given, both ways
+FRAME_SIDE = 192
+
+STEP_TICS = 12  # one decision every 12/35 s
+THRUST = 4  # walks 1.33 units a tic: 1.46 m/s
+FRICTION = 0.90625  # the engine's, a tic
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Turn by ``turn_deg`` (right is positive) and then walk one step, or stand."""
+
+    name: str
+    turn_deg: float
+    walks: bool
+
+
+ACTIONS = (
+    Action("straight", 0.0, True),
+    Action("left", -15.0, True),
+    Action("right", 15.0, True),
+    Action("hard left", -35.0, True),
+    Action("hard right", 35.0, True),
+    Action("stop and left", -45.0, False),
+    Action("stop and right", 45.0, False),
+)
+MIRRORED = (0, 2, 1, 4, 3, 6, 5)  # the same action in a mirrored world
+
+HELD_OUT = ("map05", "map10", "map15", "map20", "map25", "map30")  # as in data/walks.py
+AGENT_MAPS = tuple(f"map{k:02d}" for k in range(1, 33) if k % 5)  # walkers learn here
+ENCODER_MAPS = tuple(f"e{e}m{m}" for e in range(1, 5) for m in range(1, 10))  # the nearness encoder learns here
+NEW_GROUND = 48.0  # side of the cells that count new ground: 1.5 m
+
+LESSON_STARTS, LESSON_STEPS = 10, 60  # on each of the agents' maps
+NOISE = (0.0, 0.1, 0.25, 0.5)  # chance that a burst of random steps begins, by lesson: errors and their correction
+TEST_STARTS, TEST_STEPS = 10, 120  # on each held-out map: 41 s, at most 60 m
+SEEDS = (0, 1, 2)
+
+PICTURE_SIDE = 24  # the walker's retina, for percepts and for full vision
+EPOCHS, BATCH, LEARNING_RATE = 12, 128, 1e-3
