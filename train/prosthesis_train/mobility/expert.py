@@ -1,4 +1,4 @@
-"""The expert that every walker imitates: it steers by the exact depth buffer, and remembers only its last action."""
+"""The expert that every walker imitates: it steers by the exact depth buffer, feels bumps, and knows its last action."""
 
 from __future__ import annotations
 
@@ -41,12 +41,15 @@ def clearance(distance: F64, turns_deg: F64) -> F64:
     return np.asarray(np.where(in_way, along, FAR).min(1, initial=FAR), np.float64)
 
 
-def choose(distance: F64, last: int) -> int:
-    """Return the expert's action: the freest way to walk, or on the spot to the freer side when there is none."""
+def choose(distance: F64, last: int, bumped: bool) -> int:
+    """Return the expert's action: the freest way to walk, or on the spot to the freer side when there is none.
+
+    What it bumped into it did not see (an opening too low for it): it turns before it goes on.
+    """
     walking = [k for k, action in enumerate(ACTIONS) if action.walks]
     turns = np.array([ACTIONS[k].turn_deg for k in walking])
     free = clearance(distance, turns)
-    if free.max() >= NEED:
+    if free.max() >= NEED and not bumped:
         score = np.where(free >= NEED, free - TURN_COST * np.abs(turns), -np.inf)
         return walking[int(score.argmax())]
     standing = [k for k, action in enumerate(ACTIONS) if not action.walks]

@@ -48,5 +48,12 @@ NOISE = (0.0, 0.1, 0.25, 0.5)  # chance that a burst of random steps begins, by 
 TEST_STARTS, TEST_STEPS = 10, 120  # on each held-out map: 41 s, at most 60 m
 SEEDS = (0, 1, 2)
 
+# what a camera's exposure and gamma may do to brightness, drawn for each lesson or walk (log-uniform)
+GAMMA, GAIN = (0.6, 1.6), (0.7, 1.3)
+
+MAP_SIDE, COLUMNS = 32, 32  # task maps; directions in which the nearness encoder looks
+NEAR, FAR = 28.0, 320.0  # units at which nearness is 1 and 0, logarithmic between
+RGB_SIDE = 64  # what the nearness encoder is given
+
 PICTURE_SIDE = 24  # the walker's retina, for percepts and for full vision
 EPOCHS, BATCH, LEARNING_RATE = 12, 128, 1e-3
