@@ -10,7 +10,8 @@ from prosthesis_train.mobility.expert import COLUMNS, choose, obstacles
 from prosthesis_train.mobility.protocol import ACTIONS, NEW_GROUND
 
 Place = tuple[float, float, float]
-WANDER, TRY, GROUND = 800, 40, 8  # steps; steps of the trial, and cells of new ground that it must reach
+WANDER, WANDERERS = 800, 2  # steps; a second sets out where the last trial ended, if there are too few starts
+TRY, GROUND = 40, 8  # steps of a trial, and cells of new ground that it must reach
 NOISE = 0.3
 
 
@@ -19,15 +20,16 @@ def starts(arena: Arena, n: int, seed: int) -> list[Place]:
 
     The wanderer opens doors; a walk begins in the untouched map, so a start may be behind a door that is shut again.
     """
-    random = np.random.default_rng(seed)
-    reached = _wander(arena, random)
-    out: list[Place] = []
-    for k in random.permutation(len(reached)):
-        place = (*reached[k][:2], float(random.uniform(0, 360)))
-        if all(np.hypot(place[0] - x, place[1] - y) > NEW_GROUND for x, y, _ in out) and _has_room(arena, place):
-            out.append(place)
-        if len(out) == n:
-            return out
+    random, out, tried = np.random.default_rng(seed), list[Place](), list[Place]()
+    for _ in range(WANDERERS):
+        reached = _wander(arena, random)
+        for k in random.permutation(len(reached)):
+            place = (*reached[k][:2], float(random.uniform(0, 360)))
+            if all(np.hypot(place[0] - x, place[1] - y) > NEW_GROUND for x, y, _ in tried):
+                tried.append(place)
+                out += [place] if _has_room(arena, place) else []
+            if len(out) == n:
+                return out
     raise ProsthesisError(f"found only {len(out)} starts of {n}; choose a map with more room")
 
 
