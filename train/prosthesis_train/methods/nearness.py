@@ -105,7 +105,7 @@ def train(data: Lessons, settings: Settings, say: Callable[[str], None]) -> Near
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
-            losses.append(float(loss))
+            losses.append(float(loss.detach()))
         say(f"nearness: epoch {epoch + 1} of {settings.epochs}, cross-entropy {np.mean(losses):.4f}")
     return net.eval()
 

@@ -86,7 +86,7 @@ def learn(school: School, seed: int, say: Callable[[str], None], epochs: int = E
     random, net = np.random.default_rng(seed), Walker()
     steps = epochs * (len(school.now) // BATCH)
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3 * LEARNING_RATE, total_steps=max(steps, 2))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=max(steps, 2))
     loss = torch.zeros(())
     for _ in range(epochs):
         order = random.permutation(len(school.now))
