@@ -1,0 +1,1 @@
+"""Closed-loop mobility: a walker in ViZDoom that sees only percepts, and what it bumps into."""
