@@ -131,11 +131,12 @@ def run(
     publish: Publish,
     seconds: float | None = None,
     on_frame: Callable[[Passage | None, RunSummary], bool] | None = None,
+    news: Callable[[], str | None] = lambda: None,
 ) -> RunSummary:
     """Run until ``seconds`` have passed, the source ends, or ``on_frame`` returns ``False``; then stop the implant.
 
-    ``publish(topic, message)`` must not block. Raises ``CameraError`` when the camera is gone for good; whatever ends
-    the run, the implant is told to stop.
+    ``publish(topic, message)`` must not block; what ``news`` returns is told as an event. Raises ``CameraError`` when
+    the camera is gone for good; whatever ends the run, the implant is told to stop.
     """
     summary = RunSummary()
     started_ns = clock.now_ns()
@@ -166,6 +167,8 @@ def run(
             passage = _carry(frame, check, pipeline, tell, summary) if watch.connected else None
             if summary.sent > 1:
                 summary.dropped += gap
+            while (text := news()) is not None:
+                tell("info", text)
             if passage:
                 _publish(passage, publish)
             if on_frame and not on_frame(passage, summary):
