@@ -70,7 +70,7 @@ def carry(cell: Cell, settings: Carried) -> dict[str, float]:
     ``percept_r`` is the mean over frames of Pearson's r between the wanted map and the percept at the end of the frame,
     over the map's cells that some electrode samples: 0 where nothing is seen; frames that want the same everywhere are
     left out (NaN when all do). ``visible`` is the mean number of phosphenes seen, ``driven`` that of electrodes allowed
-    to pulse, ``charge_nc_per_s`` the cathodic charge delivered by all together. ``hard`` and ``advisory`` are the
+    to pulse, ``charge_uc_per_s`` the cathodic charge delivered by all together. ``hard`` and ``advisory`` are the
     guard's interventions a frame.
     """
     rig, world = patient(cell.rig, cell.patient, cell.dropout)
@@ -85,9 +85,8 @@ def carry(cell: Cell, settings: Carried) -> dict[str, float]:
     period_ns = round(NS_PER_S / rig.config.camera.fps)
     for index, picture in enumerate(pictures):
         _frame(device, emulator, clock, Frame(index + 1, clock.now_ns(), picture), over.field, period_ns, noted)
-    return _figures(noted, emulator, rig, settings.frames) | {
-        "percept_r": _likeness(noted, rig, over, device.tasks.shape)
-    }
+    likeness = _likeness(noted, rig, over, device.tasks.shape)
+    return {"percept_r": likeness} | _figures(noted, emulator, rig, settings.frames)
 
 
 def _chosen(rig: Rig, cell: Cell, settings: Carried) -> Rig:
@@ -183,7 +182,7 @@ def _figures(noted: Seen, emulator: Emulator, rig: Rig, frames: int) -> dict[str
         "age_ms": float(np.median(list(noted.ages_ms.values()))) if noted.ages_ms else float("nan"),
         "visible": float(np.mean(noted.visible)),
         "driven": float(np.mean(noted.driven)),
-        "charge_nc_per_s": noted.charge_nc / seconds,
+        "charge_uc_per_s": noted.charge_nc * 1e-3 / seconds,
         "hard": sum(i.tier == "hard" for i in noted.interventions) / frames,
         "advisory": sum(i.tier == "advisory" for i in noted.interventions) / frames,
     }

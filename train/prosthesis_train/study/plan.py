@@ -88,8 +88,9 @@ def decode(text: str) -> Cell:
 
 def cells(study: Study) -> list[Cell]:
     """Return every combination of a study, in the order of its file."""
-    axes = (study.measures, study.rigs, study.encoders, study.dropout, study.links, study.patients, study.seeds)
+    # a patient's calibration takes longer than most cells, so what shares one comes together
+    axes = (study.measures, study.rigs, study.patients, study.dropout, study.encoders, study.links, study.seeds)
     return [
         Cell(measure.model_dump_json(), encoder, rig, patient, dropout, link, seed)
-        for measure, rig, encoder, dropout, link, patient, seed in itertools.product(*axes)
+        for measure, rig, patient, dropout, encoder, link, seed in itertools.product(*axes)
     ]

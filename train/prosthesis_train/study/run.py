@@ -9,7 +9,9 @@ from pathlib import Path
 
 from prosthesis_train.study.cell import Row, key_of
 from prosthesis_train.study.plan import Study, cells
+from prosthesis_train.study.report import write_report
 from prosthesis_train.study.store import Store
+from prosthesis_train.study.table import write_table
 from prosthesis_train.study.workers import Work, cluster, here, processes
 
 Say = Callable[[str], None]
@@ -29,8 +31,8 @@ def run_study(
 ) -> Done:
     """Measure what ``folder`` does not hold yet, in this process, ``workers`` processes, or at a Dask ``scheduler``.
 
-    Each row is kept as soon as it is there, so an interrupted study goes on where it was. A cell that failed is measured
-    again. Raises ``ConfigError`` before anything is measured when a file that the study names is wrong.
+    Each row is kept as soon as it is there, so an interrupted study goes on where it was; a cell that failed is
+    measured again. Raises ``ConfigError`` before anything is measured when a file that the study names is wrong.
     """
     store = Store(folder)
     plan = [(key_of(cell), cell) for cell in cells(study)]
@@ -48,6 +50,17 @@ def run_study(
             say(f"{count} of {len(missing)} cells, about {left_s:.0f} s left")
     rows = [row for key, _ in plan if (row := store.row(key))]
     return Done(rows, len(missing), sum(row["error"] is not None for row in rows))
+
+
+def make_study(
+    study: Study, folder: Path, workers: int = 1, scheduler: str | None = None, say: Say = lambda text: None
+) -> Done:
+    """Run a study (``run_study``) and write ``study.json``, ``table.parquet``, pictures and ``summary.md`` of it."""
+    done = run_study(study, folder, workers, scheduler, say)
+    (folder / "study.json").write_text(study.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_table(done.rows, folder / "table.parquet")
+    write_report(study, done.rows, folder)
+    return done
 
 
 def _rows(work: Work, workers: int, scheduler: str | None, say: Say) -> Iterator[Row]:
