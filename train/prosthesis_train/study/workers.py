@@ -60,7 +60,7 @@ def cluster(work: Work, scheduler: str, say: Say) -> Iterator[Row]:
         say(f"{count} workers at {scheduler}" + ("; waiting for the first" if not count else ""))
         keys = {f"study-{key}": (key, cell) for key, cell in work}
         pending = [client.submit(row_of, cell.encode(), key, key=name) for name, (key, cell) in keys.items()]
-        for future in finished(pending):
+        for future in finished(pending, loop=client.loop):
             key, cell = keys[future.key]
             if future.status == "finished":
                 yield future.result()
