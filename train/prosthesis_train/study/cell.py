@@ -20,8 +20,7 @@ from prosthesis.config import LinkConfig, TaskConfig, find, load_rig, names
 from prosthesis.errors import ConfigError
 from prosthesis.yamlfile import load_model
 from prosthesis_sim.patient import load_world
-from prosthesis_train.study.carried import carry
-from prosthesis_train.study.plan import Cell, decode
+from prosthesis_train.study.plan import Carried, Cell, decode
 
 Row = dict[str, Any]
 # what a row is made by: these decide figures
@@ -42,6 +41,7 @@ def key_of(cell: Cell) -> str:
 def row_of(text: str, key: str) -> Row:
     """Measure the cell whose ``encode`` is ``text``; a failure is a row too, with its ``error`` in one line.
 
+    Figures and their meaning are those of ``carried.carry`` or ``recognised.recognise``.
     ``key`` is what the asker calls it: a machine with other code or other files must not answer.
     """
     cell = decode(text)
@@ -51,7 +51,7 @@ def row_of(text: str, key: str) -> Row:
     try:
         if key_of(cell) != key:
             raise ConfigError("this machine has other code or other hardware files than the one that asks")
-        figures = {name: float(value) for name, value in carry(cell, cell.settings()).items()}
+        figures = _measured(cell)
     except Exception as problem:  # whatever it is belongs to this cell, and the others must still be measured
         error = " ".join(f"{type(problem).__name__}: {problem}".split())
     return (
@@ -64,6 +64,17 @@ def row_of(text: str, key: str) -> Row:
     )
 
 
+def _measured(cell: Cell) -> dict[str, float]:
+    settings = cell.settings()
+    if isinstance(settings, Carried):
+        from prosthesis_train.study.carried import carry
+
+        return carry(cell, settings)
+    from prosthesis_train.study.recognised import recognise
+
+    return recognise(cell, settings)
+
+
 @lru_cache(maxsize=256)
 def _named(rig_name: str, link: str, encoder: str) -> str:
     """Return the digest of what a cell names; the patient follows from world and number."""
@@ -73,13 +84,15 @@ def _named(rig_name: str, link: str, encoder: str) -> str:
         rig.array,
         rig.stimulator,
         load_world(rig.config.world, rig.path.parent),
-        load_model(LinkConfig, find("links", link)),
+        *([load_model(LinkConfig, find("links", link))] if link else []),
     )
     parts = [part.model_dump_json() for part in said] + _encoder(encoder)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _encoder(name: str) -> list[str]:
+    if name == "plain" or ":" in name:  # of tasks/under_test.py: code
+        return []
     if name in names("tasks") or name.endswith((".yaml", ".yml")):
         return [load_model(TaskConfig, find("tasks", name)).model_dump_json()]
     return [graph.sha256 for graph in load_bundle(name).manifest.graphs]

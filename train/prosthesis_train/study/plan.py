@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
 from prosthesis.yamlfile import Strict
 
@@ -26,7 +26,16 @@ class Carried(Strict):
     source: str | None = None
 
 
-Measure = Carried
+class Recognised(Strict):
+    """Ask the frozen observer of ``task`` at the rig about ``trials`` percepts; links play no part in it."""
+
+    type: Literal["recognised"]
+    task: str
+    trials: Annotated[int, Field(ge=2)] = 104
+
+
+Measure = Annotated[Carried | Recognised, Field(discriminator="type")]
+ANY: TypeAdapter[Carried | Recognised] = TypeAdapter(Measure)
 
 
 class Study(Strict):
@@ -58,7 +67,7 @@ class Study(Strict):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One combination; ``measure`` is the JSON of its settings, so that a cell is plain text and numbers."""
+    """One combination, plain text and numbers: ``measure`` is the JSON of its settings, ``link`` empty without one."""
 
     measure: str
     encoder: str
@@ -68,13 +77,15 @@ class Cell:
     link: str
     seed: int
 
-    def settings(self) -> Measure:
+    def settings(self) -> Carried | Recognised:
         """Return what is measured."""
-        return Carried.model_validate(json.loads(self.measure))
+        return ANY.validate_json(self.measure)
 
     def described(self) -> dict[str, Any]:
         """Return the combination as the first columns of its row."""
-        return asdict(self) | {"measure": self.settings().type}
+        settings = self.settings()
+        of = settings.task if isinstance(settings, Recognised) else settings.source or "the rig's camera"
+        return asdict(self) | {"measure": settings.type, "of": of}
 
     def encode(self) -> str:
         """Return the cell as JSON, for ``decode``."""
@@ -90,7 +101,12 @@ def cells(study: Study) -> list[Cell]:
     """Return every combination of a study, in the order of its file."""
     # a patient's calibration takes longer than most cells, so what shares one comes together
     axes = (study.measures, study.rigs, study.patients, study.dropout, study.encoders, study.links, study.seeds)
-    return [
-        Cell(measure.model_dump_json(), encoder, rig, patient, dropout, link, seed)
+    found = [
+        Cell(measure.model_dump_json(), encoder, rig, patient, dropout, _link(measure, link), seed)
         for measure, rig, patient, dropout, encoder, link, seed in itertools.product(*axes)
     ]
+    return list(dict.fromkeys(found))
+
+
+def _link(measure: Carried | Recognised, link: str) -> str:
+    return link if isinstance(measure, Carried) else ""

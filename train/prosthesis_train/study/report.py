@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,7 +16,10 @@ from prosthesis_train.study.cell import Row
 from prosthesis_train.study.plan import Study
 
 # of each measure, the figures that the page shows; the first two are drawn
-HEADLINES = {"carried": ("percept_r", "delivered", "age_ms", "charge_uc_per_s")}
+HEADLINES = {
+    "carried": ("percept_r", "delivered", "age_ms", "charge_uc_per_s"),
+    "recognised": ("accuracy", "scrambled", "chance", "charge_uc_per_s"),
+}
 AXES = ("rig", "encoder", "dropout", "link")
 RESAMPLES = 2000
 MOST_ERRORS = 10
@@ -58,14 +63,14 @@ def _lines(study: Study, rows: Sequence[Row], pictures: Sequence[str]) -> Iterat
     yield f"# Study: {study.name}\n\n{study.summary}\n"
     yield f"{len(rows)} cells, {len(failed)} failed; patients {', '.join(map(str, study.patients))}."
     yield "Means are over patients, with 95 % bootstrap intervals over them. All rows: `table.parquet`.\n"
-    for measure, of_measure in _grouped(rows, ("measure",)):
-        figures = HEADLINES[measure[0]]
-        yield f"## {measure[0]}\n"
+    for (measure, of), of_measure in _grouped(rows, ("measure", "of")):
+        figures = HEADLINES[measure]
+        yield f"## {measure}: {of}\n"
         yield f"| {' | '.join(AXES)} | patients | {' | '.join(figures)} |"
         yield "|" + "---|" * (len(AXES) + 1 + len(figures))
         for place, group in _grouped(of_measure, AXES):
             means = [mean_of(group, figure) for figure in figures]
-            named = " | ".join("world's own" if part is None else str(part) for part in place)
+            named = " | ".join("world's own" if part is None else str(part) or "none" for part in place)
             yield f"| {named} | {means[0].patients} | {' | '.join(map(_said, means))} |"
         yield ""
     yield from (f"![{name}]({name})\n" for name in pictures)
@@ -86,9 +91,9 @@ def _said(mean: Mean) -> str:
 
 
 def _pictures(rows: Sequence[Row], folder: Path) -> Iterator[str]:
-    for measure, group in _grouped(rows, ("measure",)):
-        name = f"{measure[0]}.png"
-        _draw(group, HEADLINES[measure[0]][:2]).savefig(folder / name, dpi=110)
+    for (measure, of), group in _grouped(rows, ("measure", "of")):
+        name = "-".join(re.findall(r"[A-Za-z0-9]+", f"{measure} {of}")) + ".png"
+        _draw(group, HEADLINES[measure][:2]).savefig(folder / name, dpi=110)
         yield name
 
 
@@ -108,7 +113,7 @@ def _draw(rows: Sequence[Row], figures: Sequence[str]) -> Figure:
             places = np.arange(len(levels)) + 0.3 * (index / max(len(series) - 1, 1) - 0.5)
             spread = [[m.value - m.low for m in means], [m.high - m.value for m in means]]
             style = {"c": f"C{encoders.index(encoder)}", "ls": STYLES[links.index(link) % len(STYLES)]}
-            values, label = [m.value for m in means], f"{encoder}, {link}"
+            values, label = [m.value for m in means], ", ".join(filter(None, (encoder, link)))
             panel.errorbar(places, values, np.nan_to_num(spread), marker="o", ms=4, lw=1, label=label, **style)
         panel.set_xticks(range(len(levels)), ["world's own" if level is None else f"{level:g}" for level in levels])
         panel.set_xlabel("dropout" if line == len(figures) - 1 else "")
@@ -118,8 +123,8 @@ def _draw(rows: Sequence[Row], figures: Sequence[str]) -> Figure:
     return canvas
 
 
-def _grouped(rows: Sequence[Row], names: Sequence[str]) -> Iterator[tuple[tuple[object, ...], list[Row]]]:
-    groups: dict[tuple[object, ...], list[Row]] = {}
+def _grouped(rows: Sequence[Row], names: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], list[Row]]]:
+    groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row[name] for name in names), []).append(row)
     yield from groups.items()

@@ -9,7 +9,7 @@ from typing import Any
 from prosthesis.errors import MissingExtraError
 from prosthesis_train.study.cell import Row
 
-TEXT = ("key", "measure", "encoder", "rig", "link", "error", "machine")
+TEXT = ("key", "measure", "of", "encoder", "rig", "link", "error", "machine")
 WHOLE = ("patient", "seed")
 
 

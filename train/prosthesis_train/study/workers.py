@@ -67,6 +67,8 @@ def cluster(work: Work, scheduler: str, say: Say) -> Iterator[Row]:
             else:
                 problem = future.exception()
                 yield {"key": key} | cell.described() | {"error": f"{type(problem).__name__}: {problem}"}
+            # kept by now: a worker that dies later need not measure it again
+            future.release()
 
 
 def _client(scheduler: str) -> Client:
