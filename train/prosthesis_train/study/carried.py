@@ -92,15 +92,14 @@ def carry(cell: Cell, settings: Carried) -> dict[str, float]:
 def _chosen(rig: Rig, cell: Cell, settings: Carried) -> Rig:
     link = load_model(LinkConfig, find("links", cell.link))
     rig, _ = with_tasks(replace(rig, link=link), (cell.encoder,))
-    if settings.source is None:
-        return rig
-    camera = rig.config.camera.model_copy(update={"source": settings.source})
+    source = settings.source or rig.config.camera.source
+    if not source.startswith(REPEATABLE):
+        raise ConfigError(f"source '{source}': a study needs one of {', '.join(REPEATABLE)} to be repeatable")
+    camera = rig.config.camera.model_copy(update={"source": source})
     return replace(rig, config=rig.config.model_copy(update={"camera": camera}))
 
 
 def _pictures(config: CameraConfig, count: int) -> Iterator[U8]:
-    if not config.source.startswith(REPEATABLE):
-        raise ConfigError(f"source '{config.source}': a study needs one of {', '.join(REPEATABLE)} to be repeatable")
     source = open_camera(config, ManualClock(START_NS))
     try:
         for _ in range(count):

@@ -93,6 +93,11 @@ def _named(rig_name: str, link: str, encoder: str) -> str:
 def _encoder(name: str) -> list[str]:
     if name == "plain" or ":" in name:  # of tasks/under_test.py: code
         return []
+    if name.endswith(".npz"):  # glyphs
+        try:
+            return [hashlib.sha256(Path(name).read_bytes()).hexdigest()]
+        except OSError as error:
+            raise ConfigError(f"encoder '{name}': cannot be read ({error.strerror}); check the path") from error
     if name in names("tasks") or name.endswith((".yaml", ".yml")):
         return [load_model(TaskConfig, find("tasks", name)).model_dump_json()]
     return [graph.sha256 for graph in load_bundle(name).manifest.graphs]

@@ -48,7 +48,7 @@ def run_study(
             told = now
             left_s = (now - began) / count * (len(missing) - count)
             say(f"{count} of {len(missing)} cells, about {left_s:.0f} s left")
-    rows = [row for key, _ in plan if (row := store.row(key))]
+    rows = [found for key, _ in plan if (found := store.row(key)) is not None]
     return Done(rows, len(missing), sum(row["error"] is not None for row in rows))
 
 
