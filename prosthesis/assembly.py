@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from prosthesis.cameras import open_camera
 from prosthesis.cameras.checks import FrameCheck
 from prosthesis.config import Rig, TaskConfig, find, load_rig, names
 from prosthesis.encoders import open_encoder
+from prosthesis.encoders.switching import Switchboard, Way
 from prosthesis.errors import ConfigError
 from prosthesis.hops import EncoderConfig
 from prosthesis.limits import guard_limits
@@ -53,6 +54,7 @@ class Device:
     check: FrameCheck
     pipeline: Pipeline
     session: Session
+    tasks: Switchboard
 
 
 def with_choices(
@@ -79,6 +81,22 @@ def with_choices(
     return replace(rig, config=config, link=rig.link.model_copy(update=address))
 
 
+def with_tasks(rig: Rig, tasks: Sequence[str]) -> tuple[Rig, dict[str, EncoderConfig]]:
+    """Return ``rig`` with the first of ``tasks`` in its encoder's place, and the encoder of each task by name.
+
+    Names are those that ``with_choices`` takes; none at all means the rig's own encoder.
+    """
+    own = rig.config.encoder
+    encoders = {Path(task).stem: _task_encoder(own, task) for task in tasks} or {getattr(own, "model", own.type): own}
+    if len(encoders) < len(tasks):
+        raise ConfigError(f"tasks {', '.join(tasks)}: two have the same name; name each once")
+    return _with_encoder(rig, next(iter(encoders.values()))), encoders
+
+
+def _with_encoder(rig: Rig, encoder: EncoderConfig) -> Rig:
+    return replace(rig, config=rig.config.model_copy(update={"encoder": encoder}))
+
+
 def _task_encoder(own: EncoderConfig, task: str) -> EncoderConfig:
     if task in names("tasks") or task.endswith((".yaml", ".yml")):
         return load_model(TaskConfig, find("tasks", task)).encoder
@@ -97,18 +115,27 @@ def open_session(rig: Rig, link: Link, credentials: Credentials, clock: Clock) -
     return Session(link, credentials, modulator.configuration, rig.link.ttl_ms, clock), modulator
 
 
-def assemble(rig: Rig, link: Link, credentials: Credentials, clock: Clock) -> Device:
-    """Make every part that the rig names; errors name the part's file or key."""
+def assemble(
+    rig: Rig, link: Link, credentials: Credentials, clock: Clock, tasks: Mapping[str, EncoderConfig] | None = None
+) -> Device:
+    """Make every part that the rig names; errors name the part's file or key.
+
+    ``tasks`` (of ``with_tasks``) are all loaded, the first in force; without them the rig's own encoder alone.
+    """
     # OpenCV's threads cost more to wake than our small pictures take
     cv2.setNumThreads(1)
     config = rig.config
     view = make_view(config.view, config.camera, rig.calibration)
-    encoder = open_encoder(config.encoder, view, rig.calibration)
     session, modulator = open_session(rig, link, credentials, clock)
-    translator = _translator(rig, view, encoder)
-    pipeline = Pipeline(encoder, translator, modulator, Guard(guard_limits(rig)), session, clock)
+    board = Switchboard({name: _way(rig, view, task) for name, task in (tasks or with_tasks(rig, ())[1]).items()})
+    pipeline = Pipeline(board, board, modulator, Guard(guard_limits(rig)), session, clock)
     source = open_camera(config.camera, clock)
-    return Device(source, FrameCheck(config.camera.width, config.camera.height, source.live), pipeline, session)
+    return Device(source, FrameCheck(config.camera.width, config.camera.height, source.live), pipeline, session, board)
+
+
+def _way(rig: Rig, view: View, config: EncoderConfig) -> Way:
+    encoder = open_encoder(config, view, rig.calibration)
+    return Way(encoder, _translator(_with_encoder(rig, config), view, encoder))
 
 
 def _translator(rig: Rig, view: View, encoder: Encoder) -> Translator:
@@ -120,6 +147,8 @@ def _translator(rig: Rig, view: View, encoder: Encoder) -> Translator:
                 raise ConfigError(f"{rig.path}: key 'translator': retinotopic needs a map, not a latent code")
             return RetinotopicTranslator(rig.calibration, view, (encoder.shape[0], encoder.shape[1]))
         case "bijective":
+            if len(encoder.shape) != 1:
+                raise ConfigError(f"{rig.path}: key 'translator': bijective needs a latent code, not a map")
             return open_bijective(rig)
 
 
@@ -160,32 +189,39 @@ def run_rig(
     record: Path | None = None,
     on_frame: Callable[[Passage | None, RunSummary], bool] | None = None,
     say: Callable[[str], None] = lambda text: None,
+    tasks: Sequence[str] = (),
+    ready: Callable[[Switchboard], None] = lambda board: None,
 ) -> RunSummary:
     """Run a rig against the implant at its link's address, with its taps open, recording them to ``record`` if given.
 
-    ``say`` gets every event as one sentence. Errors are ``ProsthesisError``.
+    ``say`` gets every event as one sentence. ``tasks`` are loaded in the place of the rig's encoder, the first in
+    force; ``ready`` gets, once all is loaded, the ``Switchboard`` that puts another in force during the run. Errors are
+    ``ProsthesisError``.
     """
+    rig, encoders = with_tasks(rig, tasks)
     clock = MonotonicClock()
     context: Context = zmq.Context.instance()
     with ExitStack() as stack:
         link, credentials = open_link(rig)
         stack.callback(link.close)
-        device = assemble(rig, link, credentials, clock)
+        device = assemble(rig, link, credentials, clock, encoders)
         stack.callback(device.source.close)
+        ready(device.tasks)
         # our own taps stay on this machine, wherever the implant is
         ours = f"tcp://127.0.0.1:{rig.link.port + DEVICE_TAPS}"
         tap = Tap(ours, context)
         stack.callback(tap.close)
         if record is not None:
             worlds = f"tcp://{rig.link.host}:{rig.link.port + WORLD_TAPS}"
-            stack.callback(Recorder(record, [ours, worlds], identity(rig)).stop)
+            stack.callback(Recorder(record, [ours, worlds], identity(rig) | {"tasks": ", ".join(encoders)}).stop)
 
         def publish(topic: str, message: Message) -> None:
             tap.publish(topic, message)
             if isinstance(message, Event):
                 say(message.text)
 
-        return run(device.source, device.check, device.pipeline, device.session, clock, publish, seconds, on_frame)
+        parts = (device.source, device.check, device.pipeline, device.session, clock)
+        return run(*parts, publish, seconds, on_frame)
 
 
 def calibrate_rig(

@@ -59,7 +59,13 @@ def _add_run(verbs: Verbs) -> None:
     )
     p.add_argument("rig", metavar="RIG", help="a shipped rig's name, or the path of a YAML file")
     p.add_argument("--source", metavar="URI", help="camera to use instead of the rig's: 0, clip:street, synthetic:bar")
-    p.add_argument("--task", metavar="NAME", help="encoder to use instead of the rig's, e.g. edges-32")
+    p.add_argument(
+        "--task",
+        type=_names,
+        default=(),
+        metavar="NAME[,NAME...]",
+        help="encoders to use instead of the rig's, e.g. edges-32,luminance-32; keys 1 to 9 and t switch between them",
+    )
     p.add_argument("--headless", action="store_true", help="open no window")
     p.add_argument("--seconds", type=_positive, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
     p.add_argument("--record", type=Path, metavar="LOG", help="record the session to this MCAP file")
@@ -87,16 +93,27 @@ def _add_calibrate(verbs: Verbs) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from prosthesis.assembly import run_rig, with_choices
     from prosthesis.config import load_rig
+    from prosthesis.terminal import task_keys
 
     host, port = arguments.link or (None, None)
-    rig = with_choices(load_rig(arguments.rig), arguments.source, arguments.task, host, port)
-    live = sys.stderr.isatty() and not arguments.headless
-    summary = run_rig(rig, arguments.seconds, arguments.record, _status_line() if live else None, _say)
+    rig = with_choices(load_rig(arguments.rig), arguments.source, host=host, port=port)
+    show = _status_line() if sys.stderr.isatty() and not arguments.headless else _unseen
+    with task_keys(sys.stdin if len(arguments.task) > 1 else None, _say) as keys:
+
+        def on_frame(passage: Passage | None, summary: RunSummary) -> bool:
+            keys.press()
+            return show(passage, summary)
+
+        summary = run_rig(rig, arguments.seconds, arguments.record, on_frame, _say, arguments.task, keys.attach)
     print(
         f"{summary.frames} frames, {summary.sent} sent, {summary.unsent} not taken by the link, {summary.dropped} "
         f"dropped, {summary.faulty} faulty; {summary.sessions} session(s)"
     )
     return 0 if summary.sent else 1
+
+
+def _unseen(passage: Passage | None, summary: RunSummary) -> bool:
+    return True
 
 
 def _status_line() -> Callable[[Passage | None, RunSummary], bool]:
@@ -203,6 +220,13 @@ def _positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
     return value
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(","))
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"'{text}' has an empty name; write e.g. edges-32,luminance-32")
+    return names
 
 
 def _address(text: str) -> tuple[str, int]:

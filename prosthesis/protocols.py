@@ -87,6 +87,15 @@ class Speaking(Protocol):
 
 
 @runtime_checkable
+class Forgetful(Protocol):
+    """What an encoder with memory also is, so that another task can be chosen and this one again later."""
+
+    def forget(self) -> None:
+        """Forget every earlier frame and all that came of it, as if new; what was loaded stays loaded."""
+        ...
+
+
+@runtime_checkable
 class Translator(Protocol):
     """Machine codes to brain codes and back."""
 

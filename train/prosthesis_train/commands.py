@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from prosthesis.commands import Verbs, add_verb
+from prosthesis_train.study.command import add_study
 
 
 def register(verbs: Verbs) -> None:
@@ -32,6 +33,7 @@ def register(verbs: Verbs) -> None:
     p.add_argument("method", metavar="METHOD", help="dcgan or bigbigan")
     p.add_argument("settings", nargs=argparse.REMAINDER, metavar="...", help="settings of the method")
     _add_score(verbs)
+    add_study(verbs)
 
 
 def _add_score(verbs: Verbs) -> None:
