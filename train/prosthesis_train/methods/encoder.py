@@ -232,9 +232,7 @@ def _tell(run: Run, progress: Progress, done: int, found: Losses) -> None:
     run.log(entry | {"seconds": round(run.seconds(), 1)})
     progress.tell(entry)
     if not math.isfinite(task + picture + charge):
-        raise ProsthesisError(
-            f"{run.folder}: a loss is no longer finite at step {done}; lower --lr and give another --run"
-        )
+        raise ProsthesisError(f"{run.folder}: a loss is no longer finite at step {done}; lower --lr and give another --run")
 
 
 @torch.no_grad()

@@ -161,7 +161,9 @@ def _game(doom: Any, name: str, seed: int, light: str, lines: bool, home: Path) 
     button, variable = doom.Button, doom.GameVariable
     game.set_available_buttons([button.MOVE_FORWARD_BACKWARD_DELTA, button.TURN_LEFT_RIGHT_DELTA, button.USE])
     place = [variable.POSITION_X, variable.POSITION_Y, variable.POSITION_Z, variable.ANGLE]
-    game.set_available_game_variables([*place, variable.VELOCITY_X, variable.VELOCITY_Y, variable.CAMERA_POSITION_Z])
+    game.set_available_game_variables(
+        [*place, variable.VELOCITY_X, variable.VELOCITY_Y, variable.CAMERA_POSITION_Z]
+    )
     game.add_game_args(f"{light} -nomonsters +sv_cheats 1")
     game.set_seed(seed)
     game.set_episode_timeout(0)

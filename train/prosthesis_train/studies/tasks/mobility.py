@@ -87,9 +87,7 @@ def _walks(decide: Decide, begin: Callable[[], None], say: Say, who: str) -> lis
             begin()
             out.append(walk(arena, name, start, decide))
         arena.close()
-        say(
-            f"{who}: {name}, {sum(w.collisions for w in out)} collisions in {sum(w.walked_m for w in out):.0f} m so far"
-        )
+        say(f"{who}: {name}, {sum(w.collisions for w in out)} collisions in {sum(w.walked_m for w in out):.0f} m so far")
     return out
 
 
@@ -119,9 +117,7 @@ def _of(name: str, one: Tally, found: dict[str, Tally]) -> list[Figure]:
     out = [
         _figure(f"{name}: collisions per 100 m", bootstrapped(per_100_m, one), walks),
         _figure(f"{name}: bumps per walk", bootstrapped(lambda t: float(t.bumps.mean()), one), ""),
-        _figure(
-            f"{name}: new ground, cells of 1.5 m per walk", bootstrapped(lambda t: float(t.ground.mean()), one), ""
-        ),
+        _figure(f"{name}: new ground, cells of 1.5 m per walk", bootstrapped(lambda t: float(t.ground.mean()), one), ""),
     ]
     if name not in (BLIND, SIGHTED):
         closed = bootstrapped(gap_closed, one, found[BLIND], found[SIGHTED])
