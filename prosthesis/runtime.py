@@ -169,6 +169,7 @@ def run(
             if passage:
                 _publish(passage, publish)
                 for text in pipeline.said():
+                    summary.events.append(text)
                     publish("event", Event(last_seq, clock.now_ns(), "encoder", "info", text))
             if on_frame and not on_frame(passage, summary):
                 break

@@ -100,9 +100,6 @@ def test_ten_switches_leave_session_guard_and_implant_alone(sim, port, monkeypat
     shapes = {(name, passage.code.shape) for name, passage in passed}
     assert shapes == {("luminance-32", (32, 32)), ("edges-32", (32, 32)), ("contrast-64", (64, 64))}
     assert all(np.isfinite(passage.brain.activity).all() for _, passage in passed)
-    # no frame waited for a switch
-    encode_ns = [passage.hops.stamps_ns[1] - passage.hops.stamps_ns[0] for _, passage in passed]
-    assert max(encode_ns) < 1e9 / FPS
 
 
 def test_keys_typed_at_the_terminal_of_a_run_switch_it(sim, port):

@@ -9,7 +9,8 @@ import pytest
 
 from prosthesis.results import Figure
 from prosthesis_train.reading import maps
-from prosthesis_train.studies.braincodes import bijections, recipe
+from prosthesis_train.studies.braincodes import bijections
+from prosthesis_train.studies.topics import Topics
 
 
 @pytest.fixture
@@ -58,10 +59,9 @@ def test_a_topic_is_measured_once_and_its_pictures_are_copied(monkeypatch, tmp_p
     module.measure = lambda say: calls.append(1) or [Figure("height", 2.0, "m")]
     module.draw = lambda folder: [(folder / "p.png").write_bytes(b"png"), "p.png"][1:]
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr(recipe, "TOPICS", {"made_up": "made up"})
-    monkeypatch.setattr(recipe, "KEPT", tmp_path / "kept")
-    assert [f.name for f in recipe.measure()] == ["made up: height"]
-    assert recipe.measure()[0].value == 2.0
-    assert recipe.draw(tmp_path) == ["p.png"]
+    page = Topics("prosthesis_train.studies.braincodes", tmp_path / "kept", {"made_up": "made up"})
+    assert [f.name for f in page.measure()] == ["made up: height"]
+    assert page.measure()[0].value == 2.0
+    assert page.draw(tmp_path) == ["p.png"]
     assert (tmp_path / "p.png").read_bytes() == b"png"
     assert len(calls) == 1
