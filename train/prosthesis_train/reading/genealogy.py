@@ -12,7 +12,7 @@ from prosthesis.errors import ProsthesisError
 from prosthesis_train.data.images import U8
 from prosthesis_train.reading.evolution import ANEW, F32, F64, I64, Evolution
 
-FPS = 10.0
+FPS = 5.0
 CODECS = {".mp4": "mp4v", ".webm": "VP80"}  # PyPI's OpenCV has no H.264 encoder; browsers play .webm only
 TILE, GAP, TOP, COLUMNS = 64, 4, 28, 8
 NIGHT, INK, AMBER = (15, 18, 22), (230, 237, 243), (255, 184, 77)
@@ -51,8 +51,8 @@ def best_picture(evolution: Evolution, images: Callable[[F64], F32], columns: in
     return np.concatenate(rows)
 
 
-def film(evolution: Evolution, images: Callable[[F64], F32], out: Path) -> str:
-    """Write one picture a generation, the last one's best ancestor framed, and return the codec.
+def film(evolution: Evolution, images: Callable[[F64], F32], out: Path, every: int = 1) -> str:
+    """Write one picture ``every`` so many generations, the last one's best ancestor framed, and return the codec.
 
     Raises ``ProsthesisError`` when ``out`` is neither .mp4 nor .webm, or OpenCV cannot write it.
     """
@@ -65,7 +65,7 @@ def film(evolution: Evolution, images: Callable[[F64], F32], out: Path) -> str:
     writer = cv2.VideoWriter(str(out), cv2.VideoWriter.fourcc(*codec), FPS, (width, height))
     if not writer.isOpened():
         raise ProsthesisError(f"{out}: this OpenCV cannot write {codec}; is the folder writable?")
-    for g in range(len(evolution.codes)):
+    for g in range(0, len(evolution.codes), every):
         writer.write(cv2.cvtColor(_frame(evolution, images, g, line[g]), cv2.COLOR_RGB2BGR))
     writer.release()
     return codec

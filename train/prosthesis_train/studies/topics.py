@@ -66,9 +66,13 @@ class Topics:
     def main(self, arguments: Sequence[str] | None = None) -> None:
         """Measure topics that are not kept yet."""
         parser = argparse.ArgumentParser(description="Measure topics that are not kept yet.")
-        parser.add_argument("topics", nargs="+", choices=tuple(self.titles), metavar="TOPIC", help=", ".join(self.titles))
+        parser.add_argument(
+            "topics", nargs="+", choices=tuple(self.titles), metavar="TOPIC", help=", ".join(self.titles)
+        )
         for name in parser.parse_args(arguments).topics:
-            say(f"{name}: {len(self.topic(name)['figures'])} figures in {self.topic(name)['cpu_s']} s of processor time")
+            say(
+                f"{name}: {len(self.topic(name)['figures'])} figures in {self.topic(name)['cpu_s']} s of processor time"
+            )
 
 
 def say(text: str) -> None:

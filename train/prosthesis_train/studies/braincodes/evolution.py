@@ -160,5 +160,5 @@ def draw(folder: Path) -> list[str]:
     canvas.savefig(folder / "braincodes_evolution.png", dpi=90)
     run, painter = next(iter(found[0].first.values()))
     cv2.imwrite(str(folder / "braincodes_generations.png"), best_picture(run, painter.images)[..., ::-1])
-    film(run, painter.images, folder / "braincodes_genealogy.webm")
-    return ["braincodes_evolution.png", "braincodes_generations.png"]
+    film(run, painter.images, folder / "braincodes_genealogy.webm", every=3)
+    return ["braincodes_evolution.png", "braincodes_generations.png", "braincodes_genealogy.webm"]
