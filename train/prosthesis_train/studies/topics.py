@@ -1,4 +1,4 @@
-"""A page of several topics, each measured by itself and kept, so that a page can be made in parts and after a power cut.
+"""A page of several topics, each measured by itself and kept: made in parts, and whole after a power cut.
 
 A topic is a module of one package with ``measure(say)`` and, where it has pictures, ``draw(folder)``.
 """
