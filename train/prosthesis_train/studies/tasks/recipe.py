@@ -26,8 +26,8 @@ RECIPE = Recipe(
     "Task encoders, judged through the percept",
     "Observers are frozen networks that were trained on percepts of other patients, ordinary fonts, faces and scenes; "
     "none is a person. A learned code is another thing, one that a user must be taught, and is given apart. Published "
-    "human figures are context, never ours. Every encoder gets the same crop of the same frames; calibrations are as the "
-    "device would have measured them.",
+    "human figures are context, never ours. Every encoder gets the same crop of the same frames; calibrations are as "
+    "the device would have measured them.",
     TOPICS.measure,
     TOPICS.draw,
 )
