@@ -67,7 +67,7 @@ def under_test(name: str) -> UnderTest:
 def plain(frames: U8, patient: VirtualPatient) -> F32:
     """Return the view of each frame, gray, averaged: what a user would see of a camera without any processing."""
     maps = [cv2.cvtColor(sample(frame, patient.view, PLAIN_SIDE), cv2.COLOR_RGB2GRAY) for frame in _flat(frames)]
-    gray: F32 = np.stack(maps).astype(np.float32) / 255
+    gray: F32 = np.multiply(np.stack(maps), np.float32(1 / 255), dtype=np.float32)
     return gray.reshape(*frames.shape[:2], PLAIN_SIDE, PLAIN_SIDE)
 
 
