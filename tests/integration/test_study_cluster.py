@@ -16,15 +16,15 @@ from prosthesis_train.study.plan import Study
 from prosthesis_train.study.run import run_study
 
 # the processes import numerical libraries first, on a machine that may be busy
-START_S = 90
+START_S = 180
 STUDY = Study.model_validate(
     {
         "name": "cluster",
-        "summary": "Sixteen cells of four electrodes.",
-        "measures": [{"type": "carried", "source": "synthetic:letters", "frames": 150}],
+        "summary": "Eight cells of four electrodes.",
+        "measures": [{"type": "carried", "source": "synthetic:letters", "frames": 20}],
         "encoders": ["luminance-32", "edges-32"],
         "rigs": [HAND],
-        "patients": [1, 2, 3, 4],
+        "patients": [1, 2],
         "links": ["radio_1mbps", "radio_200kbps"],
     }
 )
@@ -38,19 +38,18 @@ def stable(rows):
 def alone(tmp_path_factory):
     """The rows of one process."""
     done = run_study(STUDY, tmp_path_factory.mktemp("alone"))
-    assert (done.measured, done.failed) == (16, 0)
+    assert (done.measured, done.failed) == (8, 0)
     return stable(done.rows)
 
 
 @pytest.fixture
 def spawn():
-    """Start Python processes in silence, and end them."""
+    """Start Python processes that speak into a file, and end them."""
     started = []
 
-    def start(*arguments):
-        child = subprocess.Popen(
-            [sys.executable, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
-        )
+    def start(*arguments, log=os.devnull):
+        with open(log, "w") as said:
+            child = subprocess.Popen([sys.executable, *arguments], stdout=said, stderr=said, stdin=subprocess.DEVNULL)
         started.append(child)
         return child
 
@@ -60,33 +59,33 @@ def spawn():
         child.wait()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_worker_killed_on_the_way_costs_no_row_and_changes_none(tmp_path, alone, spawn):
     pytest.importorskip("distributed")
+    parquet = pytest.importorskip("pyarrow.parquet")
     file = tmp_path / "scheduler.json"
     options = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
     spawn("-m", "distributed.cli.dask_scheduler", *options)
     wait_for(lambda: file.is_file() and file.read_text().strip().endswith("}"), START_S, "a scheduler")
     scheduler = json.loads(file.read_text())["address"]
-    alive = ("--nthreads", "1", "--no-nanny", "--no-dashboard")
-    workers = [spawn("-m", "distributed.cli.dask_worker", scheduler, *alive) for _ in range(2)]
+    logs = [tmp_path / "one.log", tmp_path / "other.log"]
+    options = ("--nthreads", "1", "--no-nanny", "--no-dashboard")
+    one, other = (spawn("-m", "distributed.cli.dask_worker", scheduler, *options, log=log) for log in logs)
+    wait_for(lambda: all("Registered to" in log.read_text() for log in logs), START_S, "two workers")
+    # however quick the machine, it dies with cells in its hands
+    os.kill(one.pid, signal.SIGSTOP)
 
     study, out = tmp_path / "study.yaml", tmp_path / "out"
     study.write_text(STUDY.model_dump_json())
     run = spawn("-m", "prosthesis", "study", str(study), "--scheduler", scheduler, "--out", str(out))
-
-    def kept():
-        return len(list((out / "cells").glob("*.json"))) if out.is_dir() else 0
-
-    wait_for(lambda: kept() >= 3 or run.poll() is not None, START_S, "three cells")
-    os.kill(workers[0].pid, signal.SIGKILL)
-    at_death = kept()
-    assert at_death < 16, "it died while there was work left"
-    assert workers[0].wait(5) == -signal.SIGKILL
+    wait_for(lambda: list(out.glob("cells/*.json")) or run.poll() is not None, START_S, "the first row")
+    assert run.poll() is None
+    os.kill(one.pid, signal.SIGKILL)
+    assert one.wait(5) == -signal.SIGKILL
+    assert len(list(out.glob("cells/*.json"))) < len(alone), "there was work left"
     assert run.wait(START_S) == 0
-    table = pytest.importorskip("pyarrow.parquet").read_table(out / "table.parquet")
-    assert stable(table.to_pylist()) == alone
-    assert workers[1].poll() is None, "the other one did the rest"
+    assert stable(parquet.read_table(out / "table.parquet").to_pylist()) == alone
+    assert other.poll() is None, "the other one did the rest"
 
 
 def test_a_cluster_that_is_not_there_is_said_in_one_line(tmp_path):

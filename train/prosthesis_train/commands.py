@@ -111,7 +111,7 @@ def _add_task(whats: Verbs) -> None:
         nargs="+",
         default=["luminance-32"],
         metavar="NAME",
-        help="shipped models, 'plain', a glyph set FILE.npz, or package.module:function (default luminance-32)",
+        help="shipped models, 'plain', 'fitted', a glyph set FILE.npz, package.module:function (default luminance-32)",
     )
     p.add_argument("--seeds", type=int, default=3, metavar="N", help="patients, from number 0 (default 3)")
     p.add_argument("--trials", type=int, default=208, metavar="N", help="of each patient (default 208)")

@@ -91,7 +91,7 @@ def _named(rig_name: str, link: str, encoder: str) -> str:
 
 
 def _encoder(name: str) -> list[str]:
-    if name == "plain" or ":" in name:  # of tasks/under_test.py: code
+    if name in ("plain", "fitted") or ":" in name:  # of tasks/under_test.py: code
         return []
     if name.endswith(".npz"):  # glyphs
         try:

@@ -11,7 +11,7 @@ from prosthesis_train.study.cell import Row, key_of
 from prosthesis_train.study.plan import Study, cells
 from prosthesis_train.study.report import write_report
 from prosthesis_train.study.store import Store
-from prosthesis_train.study.table import write_table
+from prosthesis_train.study.table import tools, write_table
 from prosthesis_train.study.workers import Work, cluster, here, processes
 
 Say = Callable[[str], None]
@@ -56,6 +56,7 @@ def make_study(
     study: Study, folder: Path, workers: int = 1, scheduler: str | None = None, say: Say = lambda text: None
 ) -> Done:
     """Run a study (``run_study``) and write ``study.json``, ``table.parquet``, pictures and ``summary.md`` of it."""
+    tools()  # what is missing is said before hours of work
     done = run_study(study, folder, workers, scheduler, say)
     (folder / "study.json").write_text(study.model_dump_json(indent=1) + "\n", encoding="utf-8")
     write_table(done.rows, folder / "table.parquet")

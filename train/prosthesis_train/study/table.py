@@ -13,13 +13,19 @@ TEXT = ("key", "measure", "of", "encoder", "rig", "link", "error", "machine")
 WHOLE = ("patient", "seed")
 
 
-def write_table(rows: Sequence[Row], path: Path) -> None:
-    """Write rows in their order; a column that a row lacks is null there. Raises ``MissingExtraError``."""
+def tools() -> tuple[Any, Any]:
+    """Return pyarrow and its parquet module; raises ``MissingExtraError``."""
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise MissingExtraError("tables of studies need pyarrow: pip install 'prosthesis[study]'") from error
+    return pyarrow, parquet
+
+
+def write_table(rows: Sequence[Row], path: Path) -> None:
+    """Write rows in their order; a column that a row lacks is null there. Raises ``MissingExtraError``."""
+    pyarrow, parquet = tools()
     names = list(dict.fromkeys(name for row in rows for name in row))
     types = {"text": pyarrow.string(), "whole": pyarrow.int64(), "real": pyarrow.float64()}
     schema = pyarrow.schema([(name, types[_kind(name, [row.get(name) for row in rows])]) for name in names])

@@ -1,9 +1,10 @@
 """Encoders under test: anything that makes task maps of trials for one patient.
 
-By name: a shipped bundle (``luminance-32``); ``plain``, the view itself averaged to 64 x 64; ``FILE.npz`` with
-``maps`` f32[classes, rows, columns], a glyph set that is *told* what to show; or ``package.module:function``, a
-function of frames u8[k, t, h, w, 3] and a ``VirtualPatient`` (of which it may use ``view`` and ``calibration``, never
-more) that returns maps f32[k, t, rows, columns] in 0..1, whose t may be longer: several looks.
+By name: a shipped bundle (``luminance-32``); ``plain``, the view itself averaged to 64 x 64; ``fitted``,
+plain drawing for this patient; ``FILE.npz`` with ``maps`` f32[classes, rows, columns], a glyph set that is *told* what
+to show; or ``package.module:function``, a function of frames u8[k, t, h, w, 3] and a ``VirtualPatient`` (of which it
+may use ``view`` and ``calibration``, never more) that returns maps f32[k, t, rows, columns] in 0..1, whose t may be
+longer: several looks.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from prosthesis.hops import MapEncoderConfig
 from prosthesis.messages import Frame, readonly
 from prosthesis.view import sample
 from prosthesis_train.observers.percepts import VirtualPatient
+from prosthesis_train.tasks.fitted import fitted
 from prosthesis_train.tasks.task import Trials
 
 U8 = npt.NDArray[np.uint8]
@@ -51,6 +53,8 @@ def under_test(name: str) -> UnderTest:
     """Return the encoder of that name; ``ConfigError`` when there is none."""
     if name == "plain":
         return UnderTest(name, lambda trials, patient: plain(trials.frames, patient))
+    if name == "fitted":
+        return UnderTest(name, lambda trials, patient: fitted(trials.frames, patient), personal=True)
     if name.endswith(".npz"):
         return _glyphs(Path(name))
     if ":" in name:
@@ -63,7 +67,7 @@ def under_test(name: str) -> UnderTest:
 def plain(frames: U8, patient: VirtualPatient) -> F32:
     """Return the view of each frame, gray, averaged: what a user would see of a camera without any processing."""
     maps = [cv2.cvtColor(sample(frame, patient.view, PLAIN_SIDE), cv2.COLOR_RGB2GRAY) for frame in _flat(frames)]
-    gray: F32 = np.stack(maps).astype(np.float32) / 255
+    gray: F32 = np.multiply(np.stack(maps), np.float32(1 / 255), dtype=np.float32)
     return gray.reshape(*frames.shape[:2], PLAIN_SIDE, PLAIN_SIDE)
 
 

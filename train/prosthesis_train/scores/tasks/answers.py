@@ -44,11 +44,12 @@ def matched(features: F32, labels: I64, choices: int, seed: int) -> Bool:
     One of them is another picture of that person, the rest one each of others; all are seen as percepts.
     """
     random, found = np.random.default_rng([seed, 11]), []
-    alike = features @ features.T
+    alike, pictures = features @ features.T, {int(one): np.flatnonzero(labels == one) for one in np.unique(labels)}
     for probe in np.repeat(np.arange(len(labels)), ASKED):
-        same = np.flatnonzero((labels == labels[probe]) & (np.arange(len(labels)) != probe))
-        others = random.choice(np.setdiff1d(labels, labels[probe]), choices - 1, replace=False)
-        wrong = [int(random.choice(np.flatnonzero(labels == other))) for other in others]
+        own = int(labels[probe])
+        same = pictures[own][pictures[own] != probe]
+        others = random.choice([one for one in pictures if one != own], choices - 1, replace=False)
+        wrong = [int(random.choice(pictures[int(other)])) for other in others]
         likeness = alike[probe, [int(random.choice(same)), *wrong]]
         found.append(likeness[0] > likeness[1:].max())
     return np.asarray(found)
@@ -57,12 +58,14 @@ def matched(features: F32, labels: I64, choices: int, seed: int) -> Bool:
 def identified(features: F32, labels: I64, seed: int) -> Bool:
     """Return bool[k]: whether each probe's person is most alike of ``GALLERY`` people, ``ENROLLED`` percepts each."""
     random, found = np.random.default_rng([seed, 12]), []
-    alike = features @ features.T
+    alike, pictures = features @ features.T, {int(one): np.flatnonzero(labels == one) for one in np.unique(labels)}
     for probe in range(len(labels)):
-        others = random.choice(np.setdiff1d(labels, labels[probe]), GALLERY - 1, replace=False)
+        own = int(labels[probe])
+        others = random.choice([one for one in pictures if one != own], GALLERY - 1, replace=False)
         means = []
-        for one in (labels[probe], *others):
-            known = np.flatnonzero((labels == one) & (np.arange(len(labels)) != probe))
+        for one in (own, *others):
+            known = pictures[int(one)]
+            known = known[known != probe]
             means.append(alike[probe, random.choice(known, ENROLLED, replace=False)].mean())
         found.append(means[0] > max(means[1:]))
     return np.asarray(found)

@@ -1,4 +1,4 @@
-"""What frozen observers read off percepts: every task at every rig through every classical encoder, with controls.
+"""What frozen observers read off percepts: every task at every rig through every baseline, with controls.
 
 Encoders of a task's own are added where they are: ``OWN`` names them by task, as ``prosthesis score task`` does. Cells
 are cached as JSON, so that a run that was cut goes on where it stopped; tasks without an observer at a rig are left
@@ -24,7 +24,8 @@ TASKS = (
     *("letters", "words", "digits", "objects", "faces", "landolt", "grating"),
     *("obstacle-side", "obstacle-distance", "obstacle-contact", "motion"),
 )
-CLASSICAL = ("luminance-32", "contrast-32", "edges-32", "saliency-32")
+# the last knows the patient, and is no network
+BASELINES = ("luminance-32", "contrast-32", "edges-32", "saliency-32", "fitted")
 # encoders of ours by task, each 'package.module:function' or a glyph set's path
 OWN: dict[str, tuple[str, ...]] = {}
 TRIALS = 104
@@ -74,7 +75,7 @@ def _measured(say: Say) -> Iterator[list[Cell]]:
         if not (FROZEN / f"{observed}-{rig}.npz").is_file():
             say(f"{task} at {rig}: no observer; python -m prosthesis_train.observers.train {observed} {rig}")
             continue
-        for encoder in (*CLASSICAL, *OWN.get(task, ())):
+        for encoder in (*BASELINES, *OWN.get(task, ())):
             yield cached(task, rig, encoder, say)
 
 
