@@ -1,0 +1,1 @@
+"""Studies of task encoders: one module a topic."""
