@@ -191,7 +191,7 @@ def _renamed(nodes: list[Any], constants: list[Any], kept: set[str]) -> tuple[li
     """
     made: dict[str, str] = {"": ""}
     of = {constant.name: constant for constant in constants}
-    used = []
+    used: list[Any] = []
     for number, node in enumerate(nodes):
         node.name = f"n{number}"
         for value in node.input:

@@ -28,6 +28,7 @@ from prosthesis.messages import F32, U8, Frame, MachineCode, readonly
 from prosthesis.protocols import Engine
 from prosthesis.view import View
 
+SPOKEN_STRANGER = "a stranger"
 GRAPHS = ("detector.onnx", "embedder.onnx", "caricature.onnx")
 
 
@@ -100,6 +101,8 @@ class FaceEncoder:
         self._background: Background[Frame, Findings] = Background(finder.find, "faces")
         self._tracks: tuple[Track, ...] = ()
         self._last: Findings | None = None
+        self._verdict: str | None = None
+        self._said: list[str] = []
 
     def encode(self, frame: Frame, now_ns: int) -> MachineCode:
         """Return the map f32[64 * 64] of whoever is nearest in the newest frame that the networks have finished."""
@@ -108,9 +111,23 @@ class FaceEncoder:
         if found is not None and found is not self._last:
             self._tracks = follow(self._tracks, found.seen, found.t_ns, self._threshold)
             self._last = found
+            self._listen()
         size = found.frame_size if found is not None else (1, 1)
         shown = self._painter.paint(self._tracks, size, now_ns)
         return MachineCode(frame.seq, frame.t_ns, readonly(shown, np.float32).reshape(-1), "map", self.shape)
+
+    def said(self) -> tuple[str, ...]:
+        """Return who came since last asked, e.g. ``("ann", "a stranger")``; whoever stays is said once."""
+        said, self._said = tuple(self._said), []
+        return said
+
+    def _listen(self) -> None:
+        verdict = self._tracks[0].verdict if self._tracks else None
+        if verdict is not None and verdict != self._verdict:
+            self._said.append(verdict or SPOKEN_STRANGER)
+        # a doubtful picture in between must not have the name said again
+        if verdict is not None or not self._tracks:
+            self._verdict = verdict
 
     def close(self) -> None:
         """End the thread of the networks."""

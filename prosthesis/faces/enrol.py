@@ -21,7 +21,7 @@ from prosthesis.messages import F32, U8
 from prosthesis.protocols import Engine
 
 MODEL = "faces"
-LEAST_PX = 48  # a face this wide keeps a cosine of 0.94 or more to itself at full size (docs/faces.md)
+LEAST_PX = 48  # a face this wide is as good as a larger one (docs/faces.md)
 DOUBT = 0.45  # pictures of one person that are less alike, or of two that are more, are worth a second look
 
 

@@ -63,7 +63,9 @@ def load_gallery(model_sha256: str) -> Gallery:
             f"{path}: is damaged, or was sealed with another key than {key_path()}; remove it and enrol again"
         ) from error
     if content["model_sha256"] != model_sha256:
-        raise ConfigError(f"{path}: was made with another embedder, whose numbers mean nothing here; enrol again")
+        raise ConfigError(
+            f"{path}: was made with another embedder, whose numbers mean nothing here; remove it and enrol again"
+        )
     return Gallery(people)
 
 
