@@ -121,6 +121,11 @@ class FaceEncoder:
         said, self._said = tuple(self._said), []
         return said
 
+    def forget(self) -> None:
+        """Forget who was seen; what the networks have finished so far is old."""
+        self._last = self._background.latest()
+        self._tracks, self._verdict, self._said = (), None, []
+
     def _listen(self) -> None:
         verdict = self._tracks[0].verdict if self._tracks else None
         if verdict is not None and verdict != self._verdict:
