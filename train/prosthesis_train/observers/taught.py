@@ -114,7 +114,7 @@ def learning_curve(
 
 
 def bits_per_symbol(labels: npt.NDArray[np.int64], said: npt.NDArray[np.int64], symbols: int) -> float:
-    """Return the mutual information in bits between symbol shown and said, less Miller and Madow's bias, at least 0.
+    """Return the mutual information in bits between symbol shown and said, less Miller and Madow's bias.
 
     Bias after Miller (1955), to first order: cells seen, less rows and columns seen, plus one, over 2 n ln 2.
     """
@@ -125,5 +125,5 @@ def bits_per_symbol(labels: npt.NDArray[np.int64], said: npt.NDArray[np.int64], 
     seen = joint > 0
     plain = float((joint[seen] / n * np.log2((joint * n / np.maximum(rows * columns, 1e-12))[seen])).sum())
     extra = int(seen.sum()) - int((rows > 0).sum()) - int((columns > 0).sum()) + 1
-    return max(0.0, plain - extra / (2 * n * np.log(2)))
+    return float(np.clip(plain - extra / (2 * n * np.log(2)), 0.0, np.log2(symbols)))
 
