@@ -48,28 +48,38 @@ def train(folder, **changes):
     return encoder.train(settings_of(**changes), folder, data=halves(), patients=PATIENTS)
 
 
-def test_a_run_that_goes_on_ends_at_the_same_numbers(tmp_path):
-    train(tmp_path / "whole")
-    train(tmp_path / "parts", steps=4, save_every=2)
-    state = checkpoint.load(tmp_path / "parts" / checkpoint.NAME)
-    assert state["step"] == 4
-    one = train(tmp_path / "whole", steps=4)
+def test_a_run_that_goes_on_ends_at_the_same_numbers(tmp_path, monkeypatch):
+    whole = train(tmp_path / "whole")
+    step = encoder._step
+
+    def cut(nets, data, patients, settings, number, place):
+        if number == 3:
+            raise KeyboardInterrupt
+        return step(nets, data, patients, settings, number, place)
+
+    monkeypatch.setattr(encoder, "_step", cut)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts")
+    monkeypatch.undo()
+    assert checkpoint.load(tmp_path / "parts" / checkpoint.NAME)["step"] == 2
+    train(tmp_path / "parts")
     other = encoder.load(tmp_path / "parts")[0]
-    for a, b in zip(one.mean.network.state_dict().values(), other.state_dict().values(), strict=True):
+    for a, b in zip(whole.mean.network.state_dict().values(), other.state_dict().values(), strict=True):
         assert torch.equal(a, b)
     with pytest.raises(ConfigError, match="charge"):
         train(tmp_path / "parts", charge=0.5)
 
 
 def test_training_through_patients_lowers_what_it_should(tmp_path):
-    train(tmp_path, steps=30, save_every=30)
+    train(tmp_path, steps=16, save_every=16)
     log = read_log(tmp_path)
-    first, last = ([np.mean([e[k] for e in part]) for k in ("loss_task", "loss_picture")] for part in (log[:5], log[-5:]))
-    assert last[0] < 0.5 * first[0]
+    first, last = (
+        [np.mean([e[k] for e in part]) for k in ("loss_task", "loss_picture")] for part in (log[:4], log[-4:])
+    )
+    assert last[0] < 0.7 * first[0]
     assert last[1] < first[1]
-    assert "losses through the patients" not in json.dumps(log)
     assert write_report(tmp_path).stat().st_size > 10_000
-    assert (tmp_path / "samples" / "0000030.png").is_file()
+    assert (tmp_path / "samples" / "0000016.png").is_file()
 
 
 def test_groups_that_do_not_divide_the_batch_are_refused(tmp_path):
@@ -142,6 +152,7 @@ def test_adapting_to_a_calibration_lowers_the_loss_on_the_believed_patient():
     own = personal.adapt(mapper, observer, patient, data, personal.Settings(steps=8, batch=8, lr=3e-3))
     chosen = torch.arange(len(data.labels))
     before, after = (
-        personal.seen_losses(m, observer, patient, data, chosen, torch.Generator().manual_seed(9)) for m in (mapper, own)
+        personal.seen_losses(m, observer, patient, data, chosen, torch.Generator().manual_seed(9))
+        for m in (mapper, own)
     )
     assert float(after.picture) < float(before.picture)

@@ -53,12 +53,12 @@ def test_gradients_reach_the_map_but_not_where_nothing_answers():
 
 
 def test_a_learned_code_is_told_apart_by_one_who_was_taught_it_on_others():
-    settings = codes.Settings(symbols="identities", grid=4, steps=80, together=2)
+    settings = codes.Settings(symbols="identities", grid=4, steps=40, together=2)
     code = codes.learn(settings, PATIENTS)
     assert code.letters.tolist() == list("0123456789")
     assert code.field_deg == pytest.approx(16.0)
     maps, random = torch.from_numpy(code.maps), torch.Generator().manual_seed(1)
-    observer = taught.teach(*taught.lessons(PATIENTS[:2], maps, 6, random, 0.25), taught.Teaching())
+    observer = taught.teach(*taught.lessons(PATIENTS[:2], maps, 20, random, 0.25), taught.Teaching())
     asked, labels = taught.lessons([MadeUpPatient((12,))], maps, 6, random)
     assert (taught.answers(observer, asked) == labels.numpy()).mean() > 0.9
     assert taught.learning_curve(PATIENTS, maps, (1,), random)[1] > 0.9

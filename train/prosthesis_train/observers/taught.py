@@ -126,4 +126,3 @@ def bits_per_symbol(labels: npt.NDArray[np.int64], said: npt.NDArray[np.int64], 
     plain = float((joint[seen] / n * np.log2((joint * n / np.maximum(rows * columns, 1e-12))[seen])).sum())
     extra = int(seen.sum()) - int((rows > 0).sum()) - int((columns > 0).sum()) + 1
     return float(np.clip(plain - extra / (2 * n * np.log(2)), 0.0, np.log2(symbols)))
-

@@ -29,7 +29,7 @@ from prosthesis_train.tasks.fonts import glyph, paths
 RIGS = ("argus60", "utah96", "icvp400")
 SYMBOLS = ("letters", "identities")
 DROPOUT = 0.2
-TEACHERS, FIRST_TEACHER, TAUGHT_DROPOUTS = 24, 20_000, (0.1, 0.2, 0.3)
+TEACHERS, FIRST_TEACHER, TAUGHT_DROPOUTS = 48, 20_000, (0.1, 0.2, 0.3)
 TESTED, FIRST_TESTED, ANSWERS_EACH = 12, 30_000, 4  # answers of each symbol by each patient
 TEACHING = Teaching()
 OWN_EXPOSURES = (1, 2, 4)
@@ -140,7 +140,9 @@ def adaptation_figures(say: Say) -> list[Figure]:
         before.append(personal.through(mapper, observer, patient, test))
         own = personal.adapt(mapper, observer, personal.believed(patient), train, personal.Settings())
         after.append(personal.through(own, observer, patient, test))
-        say(f"adapted: read {before[-1][0]:.3f} to {after[-1][0]:.3f}, picture {before[-1][1]:.3f} to {after[-1][1]:.3f}")
+        say(
+            f"adapted: read {before[-1][0]:.3f} to {after[-1][0]:.3f}, picture {before[-1][1]:.3f} to {after[-1][1]:.3f}"
+        )
     out = []
     for column, what in enumerate(("share read by the observer trained beside", "loss of the picture")):
         for when, values in (("before", before), ("after", after)):
