@@ -58,7 +58,7 @@ def test_a_learned_code_is_told_apart_by_one_who_was_taught_it_on_others():
     assert code.letters.tolist() == list("0123456789")
     assert code.field_deg == pytest.approx(16.0)
     maps, random = torch.from_numpy(code.maps), torch.Generator().manual_seed(1)
-    observer = taught.teach(*taught.lessons(PATIENTS[:2], maps, 20, random, 0.25), taught.Teaching())
+    observer = taught.teach(*taught.lessons(PATIENTS[:2], maps, 6, random, 0.25), taught.Teaching(steps=80))
     asked, labels = taught.lessons([MadeUpPatient((12,))], maps, 6, random)
     assert (taught.answers(observer, asked) == labels.numpy()).mean() > 0.9
     assert taught.learning_curve(PATIENTS, maps, (1,), random)[1] > 0.9

@@ -184,8 +184,11 @@ def _step(
     maps = nets.mapper(crops_of(data, chosen)).split(picks.shape[1])
     wanted = torch.cat([wanted_of(data, picks[k], patients[whom[k]]) for k in mine])
     labels = torch.from_numpy(data.labels[chosen.numpy()])
-    seen = [exposed(patients[whom[k]], m, torch.Generator().manual_seed(seeds[k]), LOST) for k, m in zip(mine, maps)]
-    charge = torch.stack([charge_share(patients[whom[k]], m) for k, m in zip(mine, maps)]).mean()
+    seen = [
+        exposed(patients[whom[k]], m, torch.Generator().manual_seed(seeds[k]), LOST)
+        for k, m in zip(mine, maps, strict=True)
+    ]
+    charge = torch.stack([charge_share(patients[whom[k]], m) for k, m in zip(mine, maps, strict=True)]).mean()
     found = losses(nets.observer, torch.cat(seen), wanted, labels, charge)
     nets.adam.zero_grad()
     torch.autograd.backward(found.task + settings.picture * found.picture + settings.charge * found.charge)
