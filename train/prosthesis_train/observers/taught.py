@@ -51,7 +51,7 @@ def exposed(patient: Seer, maps: Tensor, random: torch.Generator, lost: float = 
     """Return one exposure f32[b, 2, side, side] of each of maps f32[b, rows, columns]; gradients reach the maps.
 
     The second picture is one exposure of everything lit: who looks knows how their own array looks, though no symbol
-    """How an observer is taught: exposures of a symbol through each patient, steps, electrodes lost at most."""
+    of the code. Up to a share ``lost`` of the electrodes, drawn anew, is silent in all: a patient like this one.
     """
     currents = patient.currents(torch.cat([maps, torch.ones(1, *maps.shape[1:])]))
     kept = torch.rand(currents.shape[1], generator=random) >= lost * torch.rand(1, generator=random)
