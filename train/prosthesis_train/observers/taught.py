@@ -89,7 +89,8 @@ def teach(percepts: Tensor, labels: Tensor, teaching: Teaching) -> Observer:
 @torch.no_grad()
 def answers(observer: Observer, percepts: Tensor) -> npt.NDArray[np.int64]:
     """Return what the observer says, i64[n]."""
-    said: npt.NDArray[np.int64] = torch.cat([observer(part).argmax(1) for part in torch.split(percepts, 256)]).numpy()
+    parts = [percepts[k : k + 256] for k in range(0, len(percepts), 256)]
+    said: npt.NDArray[np.int64] = torch.cat([observer(part).argmax(1) for part in parts]).numpy()
     return said
 
 
