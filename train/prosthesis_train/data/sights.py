@@ -73,7 +73,9 @@ def _letters(behind: U8, cells: int, held_out: bool, random: np.random.Generator
 
 def _lit(shade: U8, random: np.random.Generator) -> U8:
     ground = random.uniform(0, 40)
-    return _as_camera(np.repeat((ground + shade / 255.0 * (random.uniform(190, 255) - ground))[..., None], 3, 2), random)
+    return _as_camera(
+        np.repeat((ground + shade / 255.0 * (random.uniform(190, 255) - ground))[..., None], 3, 2), random
+    )
 
 
 def _inked(behind: U8, mask: U8, random: np.random.Generator) -> U8:

@@ -43,7 +43,7 @@ class Settings(RunSettings):
     """``pictures`` crops of the task through ``patients`` of ``rig``, ``together`` of them a step; weights of the loss.
 
     ``cells`` is the map's side, 32 or 64; the crop's is twice that. ``start`` names a run whose networks this one
-    starts from: a map of 64 cells learns from one of 32.
+    starts from: a map of 64 cells learns from one of 32. ``steps`` sets the course of the learning rate.
     """
 
     task: Task = "letters"
@@ -184,8 +184,11 @@ def _step(
     maps = nets.mapper(crops_of(data, chosen)).split(picks.shape[1])
     wanted = torch.cat([wanted_of(data, picks[k], patients[whom[k]]) for k in mine])
     labels = torch.from_numpy(data.labels[chosen.numpy()])
-    seen = [exposed(patients[whom[k]], m, torch.Generator().manual_seed(seeds[k]), LOST) for k, m in zip(mine, maps)]
-    charge = torch.stack([charge_share(patients[whom[k]], m) for k, m in zip(mine, maps)]).mean()
+    seen = [
+        exposed(patients[whom[k]], m, torch.Generator().manual_seed(seeds[k]), LOST)
+        for k, m in zip(mine, maps, strict=True)
+    ]
+    charge = torch.stack([charge_share(patients[whom[k]], m) for k, m in zip(mine, maps, strict=True)]).mean()
     found = losses(nets.observer, torch.cat(seen), wanted, labels, charge)
     nets.adam.zero_grad()
     torch.autograd.backward(found.task + settings.picture * found.picture + settings.charge * found.charge)
@@ -232,7 +235,9 @@ def _tell(run: Run, progress: Progress, done: int, found: Losses) -> None:
     run.log(entry | {"seconds": round(run.seconds(), 1)})
     progress.tell(entry)
     if not math.isfinite(task + picture + charge):
-        raise ProsthesisError(f"{run.folder}: a loss is no longer finite at step {done}; lower --lr and give another --run")
+        raise ProsthesisError(
+            f"{run.folder}: a loss is no longer finite at step {done}; lower --lr and give another --run"
+        )
 
 
 @torch.no_grad()

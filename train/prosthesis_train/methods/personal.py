@@ -104,10 +104,10 @@ def seen_losses(
 @torch.no_grad()
 def through(mapper: nn.Module, observer: Observer, patient: VirtualPatient, data: Sights) -> tuple[float, float]:
     """Return the share read right and the loss of the picture over all of ``data`` through the true patient."""
-    random = torch.Generator().manual_seed(0)
+    random, order = torch.Generator().manual_seed(0), torch.arange(len(data.labels))
     found = [
         seen_losses(mapper, observer, patient, data, chosen, random)
-        for chosen in torch.arange(len(data.labels)).split(64)
+        for chosen in (order[k : k + 64] for k in range(0, len(order), 64))
     ]
     return _mean([f.read for f in found]), _mean([f.picture for f in found])
 

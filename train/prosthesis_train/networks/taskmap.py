@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as fn
@@ -27,10 +28,10 @@ class TaskMapper(nn.Module):
         widths = WIDTHS[-steps - 1 :]
         self.cells = cells
         self.stem = _block(3, widths[0], stride=2)
-        self.down = nn.ModuleList(_block(a, b, stride=2) for a, b in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(_block(a, b, stride=2) for a, b in pairwise(widths))
         self.middle = nn.Sequential(_block(widths[-1], widths[-1]), _block(widths[-1], widths[-1]))
         back = widths[::-1]
-        self.up = nn.ModuleList(_block(a + b, b) for a, b in zip(back, back[1:], strict=False))
+        self.up = nn.ModuleList(_block(a + b, b) for a, b in pairwise(back))
         self.head = nn.Conv2d(widths[0], 1, 3, padding=1)
 
     def forward(self, crops: Tensor) -> Tensor:

@@ -38,10 +38,10 @@ BATCH = 64
 
 @dataclass(frozen=True, slots=True)
 class Teaching:
-    """How an observer is taught: exposures of each symbol through each patient, passes over all, electrodes lost."""
+    """How an observer is taught: exposures of each symbol through each patient, steps, electrodes lost at most."""
 
     exposures: int = 6
-    epochs: int = 4
+    steps: int = 400
     lost: float = 0.25
     lr: float = 2e-3
     seed: int = 0
@@ -51,7 +51,7 @@ def exposed(patient: Seer, maps: Tensor, random: torch.Generator, lost: float = 
     """Return one exposure f32[b, 2, side, side] of each of maps f32[b, rows, columns]; gradients reach the maps.
 
     The second picture is one exposure of everything lit: who looks knows how their own array looks, though no symbol
-    of the code. Up to a share ``lost`` of the electrodes, drawn anew, is silent in all of them: a patient like this one.
+    of the code. Up to a share ``lost`` of the electrodes, drawn anew, is silent in all: a patient like this one.
     """
     currents = patient.currents(torch.cat([maps, torch.ones(1, *maps.shape[1:])]))
     kept = torch.rand(currents.shape[1], generator=random) >= lost * torch.rand(1, generator=random)
@@ -74,23 +74,23 @@ def teach(percepts: Tensor, labels: Tensor, teaching: Teaching) -> Observer:
     """Return an observer taught on percepts f32[n, 2, side, side] with labels i64[n]."""
     torch.manual_seed(teaching.seed)
     observer = Observer(int(labels.max()) + 1, percepts.shape[-1], 2)
-    steps = teaching.epochs * -(-len(labels) // BATCH)
     adam = torch.optim.AdamW(observer.parameters(), teaching.lr, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, teaching.lr, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(adam, teaching.lr, total_steps=teaching.steps)
     random = torch.Generator().manual_seed(teaching.seed)
-    for _ in range(teaching.epochs):
-        for chosen in torch.randperm(len(labels), generator=random).split(BATCH):
-            adam.zero_grad(set_to_none=True)
-            torch.autograd.backward(cross_entropy(observer(percepts[chosen]), labels[chosen], label_smoothing=0.05))
-            adam.step()
-            schedule.step()
+    for _ in range(teaching.steps):
+        chosen = torch.randint(len(labels), (BATCH,), generator=random)
+        adam.zero_grad(set_to_none=True)
+        torch.autograd.backward(cross_entropy(observer(percepts[chosen]), labels[chosen], label_smoothing=0.05))
+        adam.step()
+        schedule.step()
     return observer.eval()
 
 
 @torch.no_grad()
 def answers(observer: Observer, percepts: Tensor) -> npt.NDArray[np.int64]:
     """Return what the observer says, i64[n]."""
-    said: npt.NDArray[np.int64] = torch.cat([observer(part).argmax(1) for part in percepts.split(256)]).numpy()
+    parts = [percepts[k : k + 256] for k in range(0, len(percepts), 256)]
+    said: npt.NDArray[np.int64] = torch.cat([observer(part).argmax(1) for part in parts]).numpy()
     return said
 
 
@@ -126,4 +126,3 @@ def bits_per_symbol(labels: npt.NDArray[np.int64], said: npt.NDArray[np.int64], 
     plain = float((joint[seen] / n * np.log2((joint * n / np.maximum(rows * columns, 1e-12))[seen])).sum())
     extra = int(seen.sum()) - int((rows > 0).sum()) - int((columns > 0).sum()) + 1
     return float(np.clip(plain - extra / (2 * n * np.log(2)), 0.0, np.log2(symbols)))
-

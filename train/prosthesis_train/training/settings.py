@@ -17,7 +17,7 @@ FREE = {"steps", "devices", "nodes", "log_every", "save_every", "watch_every"}
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What every method can be told: batches, how many steps, averages, processes, how often to log, save, look closer."""
+    """What every method can be told: batches, how many steps, averages, processes, when to log, save, look closer."""
 
     batch: int = 64
     steps: int = 20000

@@ -1,4 +1,4 @@
-"""Learned codes and the learned encoder: what those who were taught a code tell apart, and what end-to-end training gave.
+"""Learned codes and the learned encoder: what who was taught a code tells apart, and what training end to end gave.
 
 Codes are judged apart from ordinary letters: by an observer taught on other patients of the rig, with the exposures
 stated, and by the plainest pupil within one patient. The encoder is judged by the frozen observers, on the frames on
@@ -29,7 +29,7 @@ from prosthesis_train.tasks.fonts import glyph, paths
 RIGS = ("argus60", "utah96", "icvp400")
 SYMBOLS = ("letters", "identities")
 DROPOUT = 0.2
-TEACHERS, FIRST_TEACHER, TAUGHT_DROPOUTS = 24, 20_000, (0.1, 0.2, 0.3)
+TEACHERS, FIRST_TEACHER, TAUGHT_DROPOUTS = 48, 20_000, (0.1, 0.2, 0.3)
 TESTED, FIRST_TESTED, ANSWERS_EACH = 12, 30_000, 4  # answers of each symbol by each patient
 TEACHING = Teaching()
 OWN_EXPOSURES = (1, 2, 4)
@@ -140,7 +140,7 @@ def adaptation_figures(say: Say) -> list[Figure]:
         before.append(personal.through(mapper, observer, patient, test))
         own = personal.adapt(mapper, observer, personal.believed(patient), train, personal.Settings())
         after.append(personal.through(own, observer, patient, test))
-        say(f"adapted: read {before[-1][0]:.3f} to {after[-1][0]:.3f}, picture {before[-1][1]:.3f} to {after[-1][1]:.3f}")
+        say(f"adapted: read {before[-1][0]:.3f} to {after[-1][0]:.3f}")
     out = []
     for column, what in enumerate(("share read by the observer trained beside", "loss of the picture")):
         for when, values in (("before", before), ("after", after)):
