@@ -73,11 +73,11 @@ class Answer:
     rate_hz: float | None = None
 
 
-Procedure = Generator[Trial, Answer, "_Row"]
+Procedure = Generator[Trial, Answer, "Row"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row:
     """What was learnt of one electrode."""
 
     threshold_ua: float = 0.0
@@ -192,21 +192,21 @@ def calibrate(
         )
     bench = Bench(rig, session, participant, clock, plan)
     chosen = sorted(set(range(rig.electrodes) if electrodes is None else electrodes))
-    rows = [_Row() for _ in range(rig.electrodes)]
+    rows = [Row() for _ in range(rig.electrodes)]
     running: list[tuple[int, Procedure, Trial]] = []
     for electrode in chosen:
-        procedure = _measure(bench.most_ua(electrode), plan)
+        procedure = measure_one(bench.most_ua(electrode), plan)
         running.append((electrode, procedure, next(procedure)))
     rested_ns = [0] * rig.electrodes
     while running:
         running = _turn(bench, running, rows, rested_ns, clock, plan)
         progress(len(chosen) - len(running), len(chosen))
     recorded = _recorded(rig, bench, rows, rested_ns, clock, plan)
-    return _calibration(rig, rows, plan, seed, bench.trials).model_copy(update=recorded)
+    return tabulate(rig, rows, plan, seed, bench.trials).model_copy(update=recorded)
 
 
 def _recorded(
-    rig: Rig, bench: Bench, rows: list[_Row], rested_ns: list[int], clock: Clock, plan: Plan
+    rig: Rig, bench: Bench, rows: list[Row], rested_ns: list[int], clock: Clock, plan: Plan
 ) -> dict[str, Any]:
     """Return the parts of a calibration that need no answers: none of them where the array does not record."""
     sites = {
@@ -241,7 +241,7 @@ def _recorded(
 def _turn(
     bench: Bench,
     running: list[tuple[int, Procedure, Trial]],
-    rows: list[_Row],
+    rows: list[Row],
     rested_ns: list[int],
     clock: Clock,
     plan: Plan,
@@ -259,17 +259,17 @@ def _turn(
     return left
 
 
-def _measure(most_ua: float, plan: Plan) -> Procedure:
+def measure_one(most_ua: float, plan: Plan) -> Procedure:
     """Ask for the trials that measure one electrode, and return what was learnt."""
     threshold = yield from _staircase(most_ua, plan.trials)
     if threshold is None or threshold >= 0.95 * most_ua:
-        return _Row()
+        return Row()
     max_ua = min(most_ua, plan.headroom * threshold)
     place = yield from _point(max_ua)
     if place is None:
-        return _Row()
+        return Row()
     activity, brightness, evoked_hz = yield from _curves(threshold, max_ua)
-    return _Row(threshold, max_ua, *place, True, activity, brightness, evoked_hz)
+    return Row(threshold, max_ua, *place, True, activity, brightness, evoked_hz)
 
 
 def _staircase(most_ua: float, trials: int) -> Generator[Trial, Answer, float | None]:
@@ -330,7 +330,8 @@ def _curves(
     return rising([a / max(activity[-1], 1e-9) for a in activity]), brightness, rates[-1] if any(rates) else None
 
 
-def _calibration(rig: Rig, rows: list[_Row], plan: Plan, seed: int | None, trials: int) -> Calibration:
+def tabulate(rig: Rig, rows: list[Row], plan: Plan, seed: int | None, trials: int) -> Calibration:
+    """Return what was learnt of each electrode as a calibration; ``trials`` is how many it took."""
     modulator = rig.config.modulator
     x, y = (np.asarray([getattr(row, name) for row in rows]) for name in ("x_deg", "y_deg"))
     on = np.asarray([row.enabled for row in rows])

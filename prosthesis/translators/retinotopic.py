@@ -21,7 +21,7 @@ class RetinotopicTranslator:
 
     def __init__(self, calibration: Calibration, view: View, shape: tuple[int, int]) -> None:
         self._shape = shape
-        self._fields = _receptive_fields(calibration, view, shape)
+        self.fields = _receptive_fields(calibration, view, shape)
         brightness = np.asarray(calibration.curve.brightness)
         activity = np.asarray(calibration.curve.activity)
         self._activity = Curve(brightness, activity)
@@ -29,7 +29,7 @@ class RetinotopicTranslator:
 
     def translate(self, code: MachineCode) -> BrainCode:
         """Return the wanted activity f32[n]; values outside 0..1 are clipped and counted, NaN passes on."""
-        fields = self._fields
+        fields = self.fields
         brightness = np.add.reduceat(code.values.take(fields.cell) * fields.weight, fields.start)
         wanted, clipped = brightness, 0
         if not (brightness.min() >= 0.0 and brightness.max() <= 1.0):  # also when there is a NaN, which passes on
@@ -40,7 +40,7 @@ class RetinotopicTranslator:
     def invert(self, code: BrainCode) -> MachineCode:
         """Return the map that the receptive fields paint when each electrode shows the brightness of its activity."""
         shown = self._brightness(code.activity.astype(np.float64))
-        size, fields = self._shape[0] * self._shape[1], self._fields
+        size, fields = self._shape[0] * self._shape[1], self.fields
         weight = fields.weight.astype(np.float64)
         painted = np.bincount(fields.cell, weight * np.repeat(shown, fields.length), size)
         covered = np.bincount(fields.cell, weight, size)

@@ -1,1 +1,1 @@
-"""Studies of task encoders: one module a topic."""
+"""The studies behind ``docs/results/tasks.md``: one topic a module."""
