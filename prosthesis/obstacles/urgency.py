@@ -108,7 +108,7 @@ class Smoother:
         self._t_ns: int | None = None
 
     def add(self, found: Expansion | None, t_ns: int) -> Patches | None:
-        """Return the average up to ``t_ns``; ``None`` while too little was measured. Without input, time only passes."""
+        """Return the average up to ``t_ns``, ``None`` while too little was measured; without input, time passes."""
         step_s = 0.0 if self._t_ns is None else max(0, t_ns - self._t_ns) / NS_PER_S
         keep = math.exp(-step_s / SMOOTH_S)
         self._t_ns = t_ns
