@@ -30,12 +30,10 @@ from prosthesis.obstacles.finder import Findings, Sight
 from prosthesis.obstacles.stereo import Stereo
 from prosthesis.results import Figure
 from prosthesis.view import Field, View
-from prosthesis_train.studies.tasks.approaches import FPS, render
 
 SIZE = (320, 180)
 VIEW = View((0.21875, 0.0, 0.78125, 1.0), Field(-5.0, 5.0, -5.0, 5.0))
 DELAY_S = 0.1  # after which boxes are there, as on a laptop core
-STRIP = 5  # pictures of the film strip
 STREET_ROUNDS = 10  # the street clip lasts 1.5 s and loops, with a jump each time
 OPENCV_DOC = Path("/usr/share/doc/opencv-doc/opencv4/html")
 VEHICLES = ("car", "truck", "bus")
@@ -251,51 +249,3 @@ def _stereo() -> list[Figure]:
             "",
         ),
     ]
-
-
-def draw(folder: Path) -> list[str]:
-    """Draw one film strip: camera, task map and percept (96 electrodes) of the street and of a rendered approach."""
-    from prosthesis_train.observers.percepts import virtual_patient
-    from prosthesis_train.studies.tasks.obstacles import scene_of
-
-    patient = virtual_patient("utah96", 0, dropout=0.2)
-    street, fps = read_clip(CLIPS / "street.mp4")
-    scene = scene_of("approaches", 0)
-    rendered = [render(scene, k) for k in range(scene.frames)]
-    rows = [row for frames, pace in ((street, fps), (rendered, FPS)) for row in _strip(frames, pace, patient)]
-    cv2.imwrite(str(folder / "tasks_obstacles.png"), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
-    return ["tasks_obstacles.png"]
-
-
-def _strip(frames: list[U8], fps: float, patient: Any) -> list[U8]:
-    """Return three rows of pictures, u8[180, n * 320 or 180 padded, 3]: frames with obstacles boxed, maps, percepts."""
-    import torch
-
-    encoder = open_encoder(ObstacleEncoderConfig(type="obstacle"), patient.view)
-    assert isinstance(encoder, ObstacleEncoder)
-    found, _, _, _ = watch(frames, fps)
-    at = np.linspace(len(frames) // 4, len(frames) - 1, STRIP).round().astype(int)
-    maps = [encoder.paint(found[k], round((k + 1) / fps * 1e9)) for k in at]
-    percepts = patient.percepts(torch.from_numpy(np.stack(maps))).detach().numpy()
-    rows = [
-        [_boxed(frames[k], found[k]) for k in at],
-        [_gray(task_map) for task_map in maps],
-        [_gray(percept) for percept in percepts],
-    ]
-    return [np.hstack(row) for row in rows]
-
-
-def _boxed(rgb: U8, findings: Findings) -> U8:
-    out = rgb.copy()
-    for thing in findings.obstacles:
-        corners = [
-            (round(x * SIZE[0]), round(y * SIZE[1])) for x, y in ((thing.left, thing.top), (thing.right, thing.bottom))
-        ]
-        cv2.rectangle(out, corners[0], corners[1], (255, 60, 60) if thing.ahead else (90, 160, 255), 2)
-    return out
-
-
-def _gray(values: F32) -> U8:
-    side = cv2.resize(np.clip(values, 0, 1), (SIZE[1], SIZE[1]), interpolation=cv2.INTER_NEAREST)
-    wide = cv2.copyMakeBorder(side, 0, 0, *[(SIZE[0] - SIZE[1]) // 2] * 2, cv2.BORDER_CONSTANT)
-    return np.repeat((255 * wide).astype(np.uint8)[..., None], 3, axis=2)
