@@ -54,7 +54,7 @@ def _boxed(rgb: U8, findings: Findings) -> U8:
             (round(x * SIZE[0]), round(y * SIZE[1])) for x, y in ((thing.left, thing.top), (thing.right, thing.bottom))
         ]
         cv2.rectangle(out, corners[0], corners[1], (255, 60, 60) if thing.ahead else (90, 160, 255), 2)
-    return out
+    return np.asarray(out, np.uint8)
 
 
 def _gray(values: F32) -> U8:
