@@ -18,6 +18,9 @@ from prosthesis.timing import NS_PER_S
 
 COVERED = 0.5  # a group of patches that lies so far in a box is that object
 STALE_S = 0.5
+LEAST_SEEN = 0.05  # of the corners that a picture full of texture has
+BLIND_S, REMIND_S = 1.0, 10.0
+BLIND = "Obstacles cannot be seen: too dark, too fast a turn, or too few frames a second"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +50,33 @@ class Findings:
     alarm_ns: int | None
 
 
+class Blindness:
+    """Says when nothing was seen for ``BLIND_S``, and again every ``REMIND_S``: darkness must not look like safety."""
+
+    def __init__(self) -> None:
+        self._saw_ns: int | None = None
+        self._told_ns = -(1 << 62)
+        self._words: tuple[str, ...] = ()
+
+    def watch(self, sees: bool, t_ns: int) -> None:
+        """Take in whether the frame of ``t_ns`` showed enough to judge."""
+        if sees or self._saw_ns is None:
+            self._saw_ns = t_ns
+        elif t_ns - self._saw_ns >= BLIND_S * NS_PER_S and t_ns - self._told_ns >= REMIND_S * NS_PER_S:
+            self._told_ns, self._words = t_ns, (BLIND,)
+
+    def said(self) -> tuple[str, ...]:
+        """Return what was new since last asked."""
+        out, self._words = self._words, ()
+        return out
+
+
 class Finder:
     """Remembers the last frames of one camera; give it every frame in order."""
 
     def __init__(self, field_deg: tuple[float, float], alarm_s: float) -> None:
         self._meter, self._smoother, self._tracks = FlowMeter(field_deg), Smoother(), Tracks()
-        self._alarm = Alarm(alarm_s)
+        self._alarm, self._sight_lost = Alarm(alarm_s), Blindness()
         self._places: Expansion | None = None
         self._sight: Sight | None = None
         self._growth: tuple[F32, F32] | None = None
@@ -67,6 +91,7 @@ class Finder:
             self._places = expansion(flow)
         patches = self._smoother.add(self._places if flow is not None else None, t_ns)
         self._tracks.move(flow, t_ns)
+        self._sight_lost.watch(flow is not None and float(flow.weight.mean()) >= LEAST_SEEN, t_ns)
         if patches is not None:
             patches = self._measured(patches, t_ns)
         things = self._tracks.obstacles(self._meter.half)
@@ -81,7 +106,7 @@ class Finder:
 
     def said(self) -> tuple[str, ...]:
         """Return the alarms that were new since last asked, in words."""
-        return self._alarm.said()
+        return self._alarm.said() + self._sight_lost.said()
 
     def _take(self, sight: Sight) -> None:
         before, self._sight = self._sight, sight

@@ -29,6 +29,7 @@ LEAST_GAP_S = 0.06
 CORNER = 1e-4  # OpenCV's smaller eigenvalue at which a corner counts half
 WINDOW_PX = 9
 LOST_LEVELS = 20.0  # mean difference of gray around a corner and where it was found: after a cut most differ more
+LEAST_KEPT = 0.55  # of the corners: below, the head turned too fast for flow (from 60 deg/s), or the picture changed
 STRAY_PX = 3.0  # a corner that is found so far from where DIS saw it go is another corner
 ROUNDS = 6
 
@@ -59,7 +60,7 @@ class FlowMeter:
         self._dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
 
     def measure(self, rgb: U8, t_ns: int) -> Flow | None:
-        """Return the flow up to this picture; ``None`` at the beginning, after a pause or when time stood still."""
+        """Return the flow up to this picture; ``None`` at the beginning, in a turn too fast, after a cut or a pause."""
         gray = small_gray(rgb)
         if self._seen and self._seen[-1][1].shape != gray.shape:
             self._seen.clear()
@@ -71,7 +72,7 @@ class FlowMeter:
             return None
         return self._flow(gray, older[1], (t_ns - older[0]) / NS_PER_S)
 
-    def _flow(self, gray: U8, older: U8, dt_s: float) -> Flow:
+    def _flow(self, gray: U8, older: U8, dt_s: float) -> Flow | None:
         at, quality = _corners(gray)
         dense = self._dis.calc(gray, older, None)
         start = at + dense[at[..., 1].astype(int), at[..., 0].astype(int)]
@@ -91,6 +92,8 @@ class FlowMeter:
         kept &= np.hypot(*np.moveaxis(found - start, 2, 0)) < STRAY_PX
         # what came from outside the picture was guessed
         kept &= (found >= 0).all(axis=2) & (found[..., 0] < width) & (found[..., 1] < height)
+        if float((quality * kept).sum()) < LEAST_KEPT * float(quality.sum()):
+            return None
         places, flow = np.zeros((2, *at.shape), np.float32)
         for axis, size in enumerate((width, height)):
             scale = np.float32(2 * self.half[axis] / size)

@@ -26,7 +26,7 @@ SIGMA_FLOOR = 0.04  # 1/s: what the least squares cannot know about themselves
 FAR_S, NEAR_S = 5.0, 1.0  # what is farther than FAR_S is dark, nearer than NEAR_S as bright as can be
 BESIDE = 0.35  # how bright something is that will pass by, relative to something in the way
 LEAST_CELLS = 3  # an obstacle's patches, 3 deg each in a 60 deg camera
-LEAST_WEIGHT = 0.05
+LEAST_WEIGHT = 0.5  # of a steady stream of estimates: the first two after a cut or a fast turn do not count
 NEVER_PER_S = 1e-3
 
 
@@ -105,11 +105,12 @@ class Smoother:
     def __init__(self) -> None:
         self._sums: F32 | None = None  # [4, rows, columns]: certainty, and its products with rate and flow
         self._weight = 0.0
-        self._t_ns = 0
+        self._t_ns: int | None = None
 
     def add(self, found: Expansion | None, t_ns: int) -> Patches | None:
-        """Return the average up to ``t_ns``; ``None`` while nothing was measured. Without input, time only passes."""
-        keep = math.exp(-max(0, t_ns - self._t_ns) / NS_PER_S / SMOOTH_S)
+        """Return the average up to ``t_ns``, ``None`` while too little was measured; without input, time passes."""
+        step_s = 0.0 if self._t_ns is None else max(0, t_ns - self._t_ns) / NS_PER_S
+        keep = math.exp(-step_s / SMOOTH_S)
         self._t_ns = t_ns
         if self._sums is not None:
             self._sums, self._weight = keep * self._sums, keep * self._weight
@@ -121,7 +122,6 @@ class Smoother:
                 self._sums, self._weight = np.zeros_like(new), 0.0
             self._sums, self._weight = self._sums + (1 - keep) * new, self._weight + 1 - keep
         if self._sums is None or self._weight < LEAST_WEIGHT:
-            self._sums = None
             return None
         return _patches(self._sums, self._weight)
 

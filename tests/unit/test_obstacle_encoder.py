@@ -88,6 +88,16 @@ def test_a_picture_that_slides_by_says_nothing():
     assert code.values.max() < 0.3
 
 
+def test_blindness_is_said():
+    encoder = open_encoder(config(), VIEW)
+    said = []
+    for seq in range(60):
+        encoder.encode(Frame(seq, seq * STEP_NS, np.zeros((180, 320, 3), np.uint8)), seq * STEP_NS)
+        said += encoder.said()
+    assert len(said) == 1
+    assert "cannot be seen" in said[0]
+
+
 def test_the_graph_finds_people_and_a_motorcycle():
     bundle = load_bundle("objects")
     finder = ObjectFinder(bundle, open_engine(bundle, "onnx"))

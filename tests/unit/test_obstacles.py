@@ -97,6 +97,7 @@ def test_smoothing_ends_at_the_truth_and_forgets():
     np.testing.assert_allclose(found.rate_per_s, 0.5, rtol=1e-5)
     np.testing.assert_allclose(found.sigma_per_s, math.hypot(0.02, 0.04), rtol=1e-4)
     assert smoother.add(None, 29 * 33_000_000 + 1_000_000_000) is None
+    assert smoother.add(growing(0.5), 29 * 33_000_000 + 1_033_000_000) is None  # one is not enough
 
 
 def test_one_wild_estimate_weighs_little():

@@ -172,9 +172,9 @@ def _hands(name: str, found: list[Findings]) -> list[Figure]:
             part = findings.growth_per_s[
                 round(top * rows) : round(bottom * rows), round(left * columns) : round(low * columns)
             ]
-            total, right = total + 1, right + (float(np.nanmedian(part)) * sign > 0)
+            total, right = total + 1, right + (part.size > 0 and float(np.median(part)) * sign > 0)
             if sign > 0:
-                nearer, shown = nearer + 1, shown + bool(part.max() > 0.2)
+                nearer, shown = nearer + 1, shown + bool(part.max(initial=0.0) > 0.2)
     if not total:
         return []
     return [
@@ -249,8 +249,3 @@ def _stereo() -> list[Figure]:
             "",
         ),
     ]
-
-
-def draw(folder: Path) -> list[str]:
-    """Draw nothing yet."""
-    return []

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from prosthesis.obstacles.finder import Finder, Findings
 from prosthesis.results import Figure
-from prosthesis_train.studies.tasks import obstacle_clips
+from prosthesis_train.studies.tasks import obstacle_clips, obstacle_film
 from prosthesis_train.studies.tasks.approaches import (
     FIELD_DEG,
     FPS,
@@ -191,4 +191,4 @@ def share(name: str, count: int, of: int) -> Figure:
 
 def draw(folder: Path) -> list[str]:
     """Draw the film strips."""
-    return obstacle_clips.draw(folder)
+    return obstacle_film.draw(folder, scene_of("approaches", 0))
