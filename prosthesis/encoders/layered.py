@@ -7,7 +7,7 @@ import numpy as np
 
 from prosthesis.errors import ConfigError
 from prosthesis.messages import F32, Frame, MachineCode, readonly
-from prosthesis.protocols import Encoder, Speaking
+from prosthesis.protocols import Encoder, Forgetful, Speaking
 
 
 class LayeredEncoder:
@@ -29,6 +29,12 @@ class LayeredEncoder:
         over = self._obstacles.encode(frame, now_ns).values.reshape(self._obstacles.shape)
         values = lay(below, over, self._show_from)
         return MachineCode(frame.seq, frame.t_ns, readonly(values, np.float32).reshape(-1), "map", self.shape)
+
+    def forget(self) -> None:
+        """Forget what both remember."""
+        for layer in (self._task, self._obstacles):
+            if isinstance(layer, Forgetful):
+                layer.forget()
 
     def said(self) -> tuple[str, ...]:
         """Return what was new since last asked: alarms, then the task's own words."""

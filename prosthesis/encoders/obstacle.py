@@ -55,6 +55,7 @@ class ObstacleEncoder:
     def __init__(self, config: ObstacleEncoderConfig, bundle: Bundle, engine: Engine, view: View) -> None:
         self.shape = SHAPE
         self._view = view
+        self._alarm_s = config.alarm_s
         self._finder = Finder(view.camera_deg, config.alarm_s)
         self._is_stereo = config.stereo is not None
         half = math.tan(math.radians(view.camera_deg[0] / 2))
@@ -81,6 +82,10 @@ class ObstacleEncoder:
     def said(self) -> tuple[str, ...]:
         """Return the alarms that were new since last asked, in words."""
         return self._finder.said()
+
+    def forget(self) -> None:
+        """Forget earlier frames, objects and alarms."""
+        self._finder = Finder(self._view.camera_deg, self._alarm_s)
 
     def close(self) -> None:
         """End the thread."""
