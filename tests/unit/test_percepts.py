@@ -133,3 +133,16 @@ def test_other_seeds_are_other_patients():
 def test_rigs_it_cannot_do_are_refused():
     with pytest.raises(ConfigError, match="modulator"):
         virtual_patient("utah96_latent", seed=0)
+
+
+@pytest.mark.parametrize("rig", ["utah96", "argus60"])
+def test_another_patient_has_the_same_calibration_and_sees_otherwise(rig):
+    patient = virtual_patient(rig, seed=4, dropout=0.1)
+    other = patient.another(np.random.default_rng(0))
+    shown = torch.as_tensor(maps(3, patient.map_shape))[1:]
+    with torch.no_grad():
+        assert torch.equal(patient.currents(shown), other.currents(shown))
+        a, b = patient.percepts(shown), other.percepts(shown)
+    assert float((a - b).abs().max()) > 0.05
+    # the same errors, only dealt anew
+    assert np.allclose(*(np.sort(np.hypot(*p._away_deg)) for p in (patient, other)))

@@ -39,7 +39,7 @@ def _add_score(verbs: Verbs) -> None:
         verbs,
         "score",
         _score_reader,
-        "score a brain reader beside its controls, by machine and by real raters",
+        "score a brain reader or a task's percepts beside their controls, by machine; by real raters",
         "prosthesis score reader reading.npz --model bigbigan-fashion",
     )
     whats = p.add_subparsers(metavar="WHAT", required=True)
@@ -56,6 +56,7 @@ def _add_score(verbs: Verbs) -> None:
     )
     p.add_argument("--humans", nargs="+", type=Path, default=[], metavar="PATH", help="raters' results to add")
     p.add_argument("--json", action="store_true", help="print JSON")
+    _add_task(whats)
     p = add_verb(
         whats,
         "humans",
@@ -93,6 +94,36 @@ def _add_reading(p: argparse.ArgumentParser) -> None:
     p.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is drawn (default 0)")
 
 
+def _add_task(whats: Verbs) -> None:
+    p = add_verb(
+        whats,
+        "task",
+        _score_task,
+        "print how often a frozen machine observer reads a task off the percepts of virtual patients",
+        "prosthesis score task letters --rig utah96 --encoder luminance-32 contrast-32",
+    )
+    p.add_argument("task", metavar="TASK", help="letters, words, digits, objects, faces, ...: docs/tasks.md")
+    p.add_argument("--rig", default="utah96", metavar="RIG", help="a reference rig (default utah96)")
+    p.add_argument(
+        "--encoder",
+        nargs="+",
+        default=["luminance-32"],
+        metavar="NAME",
+        help="shipped models, 'plain', a glyph set FILE.npz, or package.module:function (default luminance-32)",
+    )
+    p.add_argument("--seeds", type=int, default=3, metavar="N", help="patients, from number 0 (default 3)")
+    p.add_argument("--trials", type=int, default=208, metavar="N", help="of each patient (default 208)")
+    p.add_argument(
+        "--dropout",
+        nargs="+",
+        type=float,
+        default=[0.0, 0.1, 0.2, 0.3],
+        metavar="SHARE",
+        help="of electrodes that evoke nothing (default 0 0.1 0.2 0.3); controls run at 0.2 if it is there",
+    )
+    p.add_argument("--json", action="store_true", help="print JSON")
+
+
 def _results(arguments: argparse.Namespace) -> int:
     from prosthesis.results import make_results
 
@@ -113,6 +144,14 @@ def _score_reader(arguments: argparse.Namespace) -> int:
     a = arguments
     inception = None if a.inception is None else (a.inception[0], a.inception[1])
     print(score_reader(a.file, a.model, inception, a.humans, a.seed, a.json, _say))
+    return 0
+
+
+def _score_task(arguments: argparse.Namespace) -> int:
+    from prosthesis_train.scores.tasks.command import score_task
+
+    a = arguments
+    print(score_task(a.task, a.rig, a.encoder, a.seeds, a.dropout, a.trials, a.json, _say))
     return 0
 
 

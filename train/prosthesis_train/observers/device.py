@@ -67,8 +67,15 @@ class TorchDevice:
 
     def activity(self, maps: Tensor) -> Tensor:
         """Return the brain codes f32[b, enabled] that the translator makes of maps f32[b, rows, columns]."""
-        wanted = maps.reshape(len(maps), -1) @ self.fields((maps.shape[1], maps.shape[2])).T
-        return self._activity(wanted.clamp(0.0, 1.0).double()).float()
+        return self.brain_code(self.sampled(maps))
+
+    def sampled(self, maps: Tensor) -> Tensor:
+        """Return what each electrode's receptive field holds of maps f32[b, rows, columns], f32[b, enabled]."""
+        return maps.reshape(len(maps), -1) @ self.fields((maps.shape[1], maps.shape[2])).T
+
+    def brain_code(self, brightness: Tensor) -> Tensor:
+        """Return the activity f32[b, enabled] by which electrodes are seen as bright as wanted, by calibration."""
+        return self._activity(brightness.clamp(0.0, 1.0).double()).float()
 
     def currents(self, activity: Tensor) -> Tensor:
         """Return what is delivered in uA, f32[b, enabled], of brain codes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 
@@ -36,6 +37,12 @@ class GaussianSpots:
         self._row = _f32((field.y1_deg - person.y_deg[on]) * self._per_deg)
         self._px_per_mm = _f32(self._per_deg / person.mm_per_deg[on])
         self._edges = torch.arange(side + 1, dtype=torch.float32)
+
+    def moved(self, x_deg: np.ndarray, y_deg: np.ndarray) -> GaussianSpots:
+        """Return the same with the phosphenes moved."""
+        new = copy.copy(self)
+        new._column, new._row = self._column + _f32(x_deg * self._per_deg), self._row - _f32(y_deg * self._per_deg)
+        return new
 
     def __call__(self, brightness: Tensor, current_ua: Tensor) -> Tensor:
         """Return f32[b, side, side] in 0..1 of peaks f32[b, n] as large as ``current_ua`` makes them."""
@@ -91,7 +98,14 @@ class NerveStreaks:
         places = np.stack([_unit(x, self._x_grid), _unit(y, self._y_grid)], axis=-1)
         self._places = _f32(places)[None]
         u, v = retina.to_tissue(world.person.x_deg[on], world.person.y_deg[on], hemisphere)
+        self._um_per_deg = _f32(world.person.mm_per_deg[on] * 1e3)
         self._x, self._y = _f32(np.asarray(u) * 1e3), _f32(np.asarray(v) * 1e3)
+
+    def moved(self, x_deg: np.ndarray, y_deg: np.ndarray) -> NerveStreaks:
+        """Return the same with the electrodes moved."""
+        new = copy.copy(self)
+        new._x, new._y = self._x + self._um_per_deg * _f32(x_deg), self._y + self._um_per_deg * _f32(y_deg)
+        return new
 
     def __call__(self, brightness: Tensor, current_ua: Tensor) -> Tensor:
         """Return f32[b, side, side] in 0..1 of electrodes as bright as f32[b, n] driven by ``current_ua``."""

@@ -8,6 +8,8 @@ of pulses, by chance of its phase.
 
 from __future__ import annotations
 
+import math
+import random
 from dataclasses import fields
 from typing import cast
 
@@ -25,6 +27,8 @@ from prosthesis_sim.tissue import TissueState, at_rest
 from prosthesis_sim.world import SATURATION, World
 
 F64 = npt.NDArray[np.float64]
+# of the table of activations over current
+POINTS = 8192
 
 
 def measured(rig: Rig, world: World, seed: int, plan: Plan | None = None) -> Calibration:
@@ -34,9 +38,10 @@ def measured(rig: Rig, world: World, seed: int, plan: Plan | None = None) -> Cal
     """
     plan = plan or Plan()
     rows = [Row() for _ in range(rig.electrodes)]
-    trials = 0
-    for electrode, most_ua in enumerate(most_alone_ua(rig)):
-        bench = _Bench(rig, world, electrode, seed * rig.electrodes + electrode, plan)
+    trials, most = 0, most_alone_ua(rig)
+    trains = _Trains(rig, world, plan, float(most.max()))
+    for electrode, most_ua in enumerate(most):
+        bench = _Bench(trains, world, electrode, seed * rig.electrodes + electrode)
         steps: Procedure = measure_one(float(most_ua), plan)
         trial = next(steps)
         while True:
@@ -62,18 +67,17 @@ def most_alone_ua(rig: Rig) -> F64:
 class _Bench:
     """Shows one electrode at a time to a person who has no other."""
 
-    def __init__(self, rig: Rig, world: World, electrode: int, seed: int, plan: Plan) -> None:
-        self._site, self._modulator = _Site(world, electrode), rig.config.modulator
+    def __init__(self, trains: _Trains, world: World, electrode: int, seed: int) -> None:
+        self._site, self._trains = _Site(world, electrode), trains
         # the person asks of a world only what a site has
         self._participant = Participant(cast(World, self._site), seed)
-        self._random = np.random.default_rng([seed, 1])
-        # two frames a train, as the device's bench shows it
-        self._train_s = 2 * min(plan.train_s / 2, 0.9e-3 * rig.link.ttl_ms)
+        self._random = random.Random(seed)
 
     def ask(self, trial: Trial) -> Answer:
         """Return the answer to one train on rested tissue."""
-        pulses = np.floor(self._modulator.rate_hz * self._train_s + self._random.random())
-        self._site.drive(trial.amplitude_ua, self._modulator.pulse_width_us, pulses / self._train_s, self._train_s)
+        self._site.state.activation[0] = self._trains.activation(
+            trial.amplitude_ua / self._site.scale_ua, self._random.random()
+        )
         self._participant.attend()
         self._participant.watch()
         if trial.question == "seen":
@@ -83,20 +87,37 @@ class _Bench:
         return Answer(brightness=self._participant.rate(), rate_hz=self._site.rate_hz())
 
 
+class _Trains:
+    """What trains of the plan's length do to rested tissue: the world's law, tabulated over current."""
+
+    def __init__(self, rig: Rig, world: World, plan: Plan, most_ua: float) -> None:
+        modulator = rig.config.modulator
+        # two frames a train, as the device's bench shows it
+        seconds = 2 * min(plan.train_s / 2, 0.9e-3 * rig.link.ttl_ms)
+        self._pulses = modulator.rate_hz * seconds
+        self._over = np.linspace(0.0, most_ua / float(world.person.scale_ua.min()), POINTS)
+        rest, width = at_rest(np.zeros(POINTS)), np.full(POINTS, float(modulator.pulse_width_us))
+        self._few, self._many = (
+            world.law.step(rest, self._over, width, np.full(POINTS, pulses / seconds), seconds).activation
+            for pulses in (math.floor(self._pulses), math.floor(self._pulses) + 1)
+        )
+
+    def activation(self, over: float, phase: float) -> float:
+        """Return the activation after a train of current ``over`` (in the law's unit) begun at ``phase`` 0..1."""
+        many = phase < self._pulses - math.floor(self._pulses)
+        return float(np.interp(over, self._over, self._many if many else self._few))
+
+
 class _Site:
     """One electrode's share of a world."""
 
     def __init__(self, world: World, electrode: int) -> None:
         here = slice(electrode, electrode + 1)
-        self.config, self._law, self._bright = world.config, world.law, world.bright
+        self.config, self._bright = world.config, world.bright
         self.person = Individual(*(getattr(world.person, part.name)[here] for part in fields(Individual)))
+        self.scale_ua = float(self.person.scale_ua[0])
         self._most = float(self._bright.reaching(SATURATION, self.person.threshold)[0])
         self.state = at_rest(np.zeros(1))
-
-    def drive(self, amplitude_ua: float, pulse_width_us: float, rate_hz: float, train_s: float) -> None:
-        """Live through one train from rest."""
-        given = (np.full(1, amplitude_ua), np.full(1, float(pulse_width_us)), np.full(1, rate_hz), train_s)
-        self.state = self._law.step(at_rest(np.zeros(1)), *given, self.person.scale_ua)
 
     def brightness_of(self, activation: F64) -> F64:
         """See ``World``."""

@@ -6,6 +6,7 @@ Retinotopic translator, modulator, guard and codes by the calibration that the d
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Literal
 
@@ -62,6 +63,8 @@ class VirtualPatient:
         self._threshold, self._scale = _f32(person.threshold[on]), _f32(person.scale_ua[on])
         self._responsive = torch.as_tensor(person.responsive[on])
         self._shares = None if shares is None else _together(shares[np.ix_(on, on)], self.device.slot)
+        columns = ((person.x_deg, "x_deg"), (person.y_deg, "y_deg"))
+        self._away_deg = np.stack([truth[on] - self.calibration.column(name)[on] for truth, name in columns])
         spread = world.config.spread
         field = self.part
         if isinstance(spread, AxonMapSpread):
@@ -95,6 +98,22 @@ class VirtualPatient:
         lit = self._bright(state, self._threshold)
         visible = step(torch.where(self._responsive, state.activation / self._threshold, 0.0) - 1.0, SOFTNESS)
         return self._draw(lit * visible * self._responsive, felt)
+
+    def another(self, random: np.random.Generator) -> VirtualPatient:
+        """Return a patient with the same calibration whose truth differs from it as this one's does, dealt anew.
+
+        Errors of position and threshold go to other electrodes, those of position turned by any angle: for training,
+        where hundreds of patients are wanted and calibrating each takes a quarter of a second.
+        """
+        order, turn = random.permutation(self.electrodes), random.uniform(0, 2 * np.pi)
+        cos, sin = np.cos(turn), np.sin(turn)
+        x, y = self._away_deg[0], self._away_deg[1]
+        new = copy.copy(self)
+        new._away_deg = np.stack([cos * x[order] - sin * y[order], sin * x[order] + cos * y[order]])
+        new._draw = self._draw.moved(*(new._away_deg - self._away_deg))
+        measured_ua = _f32(self.calibration.column("threshold_ua")[self.device.enabled.numpy()])
+        new._scale = measured_ua * (self._scale / measured_ua)[torch.as_tensor(order)]
+        return new
 
     def charge_nc(self, amplitude_ua: Tensor) -> Tensor:
         """Return the charge per second f32[b] in nC of currents f32[b, electrodes], all electrodes together."""

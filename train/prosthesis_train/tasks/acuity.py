@@ -6,6 +6,8 @@ Sizes are shares of the square: the gap is a fifth of the C's diameter. Train an
 
 from __future__ import annotations
 
+import functools
+
 import cv2
 import numpy as np
 
@@ -52,6 +54,7 @@ TASKS = (
         landolt,
         "drawn",
         ("one Argus II user read Landolt's C with a Lanczos2 filter",),
+        levels=tuple((size / 5, functools.partial(landolt, diameter=size)) for size in DIAMETERS),
     ),
     Task(
         "grating",
@@ -60,5 +63,6 @@ TASKS = (
         grating,
         "drawn",
         ("60 electrodes: 9 of 27 Argus II users better than 2.9 logMAR at 3 years, 8 of 21 at 5",),
+        levels=tuple((bar, functools.partial(grating, bar=bar)) for bar in BARS),
     ),
 )

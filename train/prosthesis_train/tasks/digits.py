@@ -1,5 +1,7 @@
-"""Handwritten digits: scikit-learn's 1,797 of 8x8 (UCI, CC BY 4.0), the last quarter held out
-(whether its writers are others is not documented)."""
+"""Handwritten digits: scikit-learn's 1,797 of 8x8 (UCI, CC BY 4.0), the last quarter held out.
+
+Whether the writers of that quarter are others is not documented.
+"""
 
 from __future__ import annotations
 

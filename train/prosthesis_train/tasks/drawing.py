@@ -16,7 +16,7 @@ SHIFT, TURN_DEG, NOISE = 0.03, 4.0, 3.0
 
 
 def placed(mask: U8, random: Random, heights: tuple[float, float] = HEIGHTS, turn_deg: float = TURN_DEG) -> F32:
-    """Return a shape u8[h, w] as coverage f32[180, 180] in 0..1, its longer side a share of the square, near its middle."""
+    """Return a shape u8[h, w] as coverage f32[180, 180] in 0..1, near the middle, its longer side in ``heights``."""
     scale = random.uniform(*heights) * SQUARE / max(mask.shape)
     turn = random.uniform(-turn_deg, turn_deg)
     matrix = cv2.getRotationMatrix2D((mask.shape[1] / 2, mask.shape[0] / 2), turn, scale)
@@ -25,7 +25,8 @@ def placed(mask: U8, random: Random, heights: tuple[float, float] = HEIGHTS, tur
     if scale < 0.5:
         mask = cv2.GaussianBlur(mask, (0, 0), 0.4 / scale)
     drawn = cv2.warpAffine(mask, matrix, (SQUARE, SQUARE), flags=cv2.INTER_LINEAR)
-    return drawn.astype(np.float32) / 255
+    covered: F32 = drawn.astype(np.float32) / 255
+    return covered
 
 
 def lit(shape: F32, random: Random) -> U8:

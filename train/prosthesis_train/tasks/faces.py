@@ -17,10 +17,11 @@ from prosthesis_train.tasks.task import SQUARE, U8, Part, Random, Task
 
 PEOPLE = {"train": 200, "test": 40}
 TRAITS = (
-    "width jaw chin hairline hair_gray skin_gray eye_gap eye_size eye_y brow_y brow_thick brow_tilt nose_long nose_wide "
-    "mouth_y mouth_wide lip ear hair_side"
-).split()
+    *("width", "jaw", "chin", "hairline", "hair_gray", "skin_gray", "eye_gap", "eye_size", "eye_y", "brow_y"),
+    *("brow_thick", "brow_tilt", "nose_long", "nose_wide", "mouth_y", "mouth_wide", "lip", "ear", "hair_side"),
+)
 UP = 2
+MIDDLE = SQUARE * UP / 2
 
 
 @functools.lru_cache(maxsize=512)
@@ -44,57 +45,93 @@ def draw(part: Part, label: int, random: Random) -> U8:
     return noisy(small * side * random.uniform(0.85, 1.1), random)[None]
 
 
-def _face(p: dict[str, float], random: Random) -> F32:
-    """Return the face f32[360, 360], about 300 high, black around."""
-    side, middle = SQUARE * UP, SQUARE * UP / 2
-    image = np.zeros((side, side), np.float32)
-    turn, smile, gape = random.uniform(-0.35, 0.35), random.uniform(-1, 1), max(0.0, random.uniform(-1, 1))
-    wide, high = 95 + 14 * p["width"], 130.0
-    skin, hair = 165 + 40 * p["skin_gray"], np.clip(90 + 80 * p["hair_gray"], 15, 235)
+class _Sketch:
+    """A face being drawn: f32[360, 360], black around; ``turn`` is that of the head, in radians."""
 
-    def at(x: float, y: float) -> tuple[int, int]:
+    def __init__(self, p: dict[str, float], random: Random) -> None:
+        self.p, self.image = p, np.zeros((SQUARE * UP, SQUARE * UP), np.float32)
+        self.turn, self.smile = random.uniform(-0.35, 0.35), random.uniform(-1, 1)
+        self.gape = max(0.0, random.uniform(-1, 1))
+        self.wide, self.high = 95 + 14 * p["width"], 130.0
+        self.skin, self.hair = 165 + 40 * p["skin_gray"], float(np.clip(90 + 80 * p["hair_gray"], 15, 235))
+
+    def at(self, x: float, y: float) -> tuple[int, int]:
         """Return a place on the face: x in half widths, turned with the head, y in half heights, down."""
-        return int(middle + wide * (x * np.cos(turn) + np.sin(turn) * (1 - 0.5 * x * x))), int(middle + high * y)
+        across = x * np.cos(self.turn) + np.sin(self.turn) * (1 - 0.5 * x * x)
+        return int(MIDDLE + self.wide * across), int(MIDDLE + self.high * y)
 
-    def oval(x: float, y: float, rx: float, ry: float, light: float, tilt: float = 0.0) -> None:
-        cv2.ellipse(image, at(x, y), (max(1, int(rx)), max(1, int(ry))), tilt, 0, 360, light, -1, cv2.LINE_AA)
+    def oval(self, centre: tuple[int, int], rx: float, ry: float, light: float, tilt: float = 0.0) -> None:
+        """Fill an ellipse."""
+        axes = (max(1, int(rx)), max(1, int(ry)))
+        cv2.ellipse(self.image, centre, axes, tilt, 0, 360, light, -1, cv2.LINE_AA)
 
-    head = (int(middle), int(middle))
-    if p["hair"] == 2:  # long
-        cv2.ellipse(image, (head[0], head[1] + 15), (int(wide * 1.22), int(high * 1.12)), 0, 0, 360, hair, -1, cv2.LINE_AA)
-    if p["hair"] > 0:
-        cv2.ellipse(image, (head[0], head[1] - 22), (int(wide * 1.08), int(high * 0.98)), 0, 180, 360, hair, -1, cv2.LINE_AA)
-    for x in (-1, 1):
-        cv2.ellipse(image, (int(middle + x * wide), int(middle)), (9 + int(4 * p["ear"]), 22), 0, 0, 360, skin * 0.85, -1)
-    _head(image, p, wide, high, skin)
-    if p["hair"] > 0:
-        line = -0.62 + 0.12 * p["hairline"] + (0.22 if p["hair"] == 3 else 0.0)
-        top = np.array([[-wide * 0.95, line * high], [p["hair_side"] * wide * 0.5, (line - 0.1) * high], [wide * 0.95, line * high],
-                        [wide * 0.8, -high * 1.02], [-wide * 0.8, -high * 1.02]])
-        cv2.fillPoly(image, [np.rint(top + middle).astype(np.int32)], hair, cv2.LINE_AA)
-    gap, eye_y = 0.40 + 0.07 * p["eye_gap"], -0.12 + 0.06 * p["eye_y"]
-    for x in (-gap, gap):
-        size = 15 + 4 * p["eye_size"]
-        oval(x, eye_y, size, size * 0.55, 235)
-        oval(x + 0.15 * turn, eye_y, size * 0.45, size * 0.5, 25)
-        lift = eye_y - 0.17 - 0.04 * p["brow_y"] - 0.04 * max(smile, 0)
-        oval(x, lift, size * 1.4, 4 + 2.5 * p["brow_thick"], hair * 0.6, np.sign(x) * (6 + 10 * p["brow_tilt"]))
+    def line(self, places: list[tuple[int, int]], light: float, thick: float) -> None:
+        """Draw a line through places."""
+        cv2.polylines(self.image, [np.array(places)], False, light, int(thick), cv2.LINE_AA)
+
+
+def _face(p: dict[str, float], random: Random) -> F32:
+    """Return the face f32[360, 360], about 300 high."""
+    sketch = _Sketch(p, random)
+    _behind(sketch)
+    _head(sketch.image, p, sketch.wide, sketch.high, sketch.skin)
+    _fringe(sketch)
+    _eyes(sketch)
+    _nose_and_mouth(sketch)
+    return sketch.image
+
+
+def _behind(s: _Sketch) -> None:
+    """Draw hair and ears, which the head covers in part."""
+    middle = int(MIDDLE)
+    if s.p["hair"] == 2:  # long
+        s.oval((middle, middle + 15), s.wide * 1.22, s.high * 1.12, s.hair)
+    if s.p["hair"] > 0:
+        axes = (int(s.wide * 1.08), int(s.high * 0.98))
+        cv2.ellipse(s.image, (middle, middle - 22), axes, 0, 180, 360, s.hair, -1, cv2.LINE_AA)
+    for side in (-1, 1):
+        s.oval((int(MIDDLE + side * s.wide), middle), 9 + 4 * s.p["ear"], 22, s.skin * 0.85)
+
+
+def _fringe(s: _Sketch) -> None:
+    if s.p["hair"] == 0:
+        return
+    line = -0.62 + 0.12 * s.p["hairline"] + (0.22 if s.p["hair"] == 3 else 0.0)
+    places = [(-0.95, line), (s.p["hair_side"] * 0.5, line - 0.1), (0.95, line), (0.8, -1.02), (-0.8, -1.02)]
+    outline = np.array(places) * (s.wide, s.high) + MIDDLE
+    cv2.fillPoly(s.image, [np.rint(outline).astype(np.int32)], s.hair, cv2.LINE_AA)
+
+
+def _eyes(s: _Sketch) -> None:
+    p, gap, y, size = s.p, 0.40 + 0.07 * s.p["eye_gap"], -0.12 + 0.06 * s.p["eye_y"], 15 + 4 * s.p["eye_size"]
+    for side in (-1.0, 1.0):
+        s.oval(s.at(side * gap, y), size, size * 0.55, 235)
+        s.oval(s.at(side * gap + 0.15 * s.turn, y), size * 0.45, size * 0.5, 25)
+        lift = y - 0.17 - 0.04 * p["brow_y"] - 0.04 * max(s.smile, 0)
+        s.oval(
+            s.at(side * gap, lift),
+            size * 1.4,
+            4 + 2.5 * p["brow_thick"],
+            s.hair * 0.6,
+            side * (6 + 10 * p["brow_tilt"]),
+        )
         if p["glasses"]:
-            cv2.circle(image, at(x, eye_y), int(size * 1.7), 30, 5, cv2.LINE_AA)
+            cv2.circle(s.image, s.at(side * gap, y), int(size * 1.7), 30, 5, cv2.LINE_AA)
     if p["glasses"]:
-        cv2.line(image, at(-gap * 0.4, eye_y), at(gap * 0.4, eye_y), 30, 5, cv2.LINE_AA)
-    nose_y = 0.22 + 0.07 * p["nose_long"]
-    cv2.line(image, at(0.05, eye_y + 0.1), at(0.08 + 0.1 * turn, nose_y), skin * 0.75, 6, cv2.LINE_AA)
-    oval(0.0, nose_y, 16 + 6 * p["nose_wide"], 8, skin * 0.7)
-    mouth_y, mouth = 0.5 + 0.06 * p["mouth_y"], 0.34 + 0.08 * p["mouth_wide"] + 0.05 * smile
+        s.line([s.at(-gap * 0.4, y), s.at(gap * 0.4, y)], 30, 5)
+
+
+def _nose_and_mouth(s: _Sketch) -> None:
+    p, nose = s.p, 0.22 + 0.07 * s.p["nose_long"]
+    s.line([s.at(0.05, 0.06 * p["eye_y"]), s.at(0.08 + 0.1 * s.turn, nose)], s.skin * 0.75, 6)
+    s.oval(s.at(0.0, nose), 16 + 6 * p["nose_wide"], 8, s.skin * 0.7)
+    y, half = 0.5 + 0.06 * p["mouth_y"], 0.34 + 0.08 * p["mouth_wide"] + 0.05 * s.smile
     if p["beard"]:
-        oval(0.0, mouth_y + 0.2, wide * 0.72, high * 0.36, hair * 0.8)
-    bend = 0.10 * smile
-    lips = [at(x * mouth, mouth_y - bend * (x * x - 0.5)) for x in np.linspace(-1, 1, 9)]
-    cv2.polylines(image, [np.array(lips)], False, 70, int(10 + 4 * p["lip"]), cv2.LINE_AA)
-    if gape > 0.3:
-        oval(0.0, mouth_y + 0.06, mouth * wide * 0.6, 18 * gape, 25)
-    return image
+        s.oval(s.at(0.0, y + 0.2), s.wide * 0.72, s.high * 0.36, s.hair * 0.8)
+    bend = 0.10 * s.smile
+    s.line([s.at(x * half, y - bend * (x * x - 0.5)) for x in np.linspace(-1, 1, 9)], 70, 10 + 4 * p["lip"])
+    if s.gape > 0.3:
+        s.oval(s.at(0.0, y + 0.06), half * s.wide * 0.6, 18 * s.gape, 25)
 
 
 def _head(image: F32, p: dict[str, float], wide: float, high: float, skin: float) -> None:

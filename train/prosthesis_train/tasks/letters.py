@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from prosthesis_train.data.glyphs import WORDS as READ
 from prosthesis_train.tasks.drawing import lit, placed
 from prosthesis_train.tasks.fonts import any_glyph
@@ -10,6 +12,11 @@ from prosthesis_train.tasks.task import U8, Part, Random, Task
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # what signs and doors say (data/glyphs.py), those of four letters
 WORDS = tuple(word for word in READ if len(word) == 4)
+
+
+def word(text: str, random: Random) -> U8:
+    """Return a word's letters in turn, u8[letters, 180, 180], in test fonts, as ``draw`` draws each."""
+    return np.concatenate([draw("test", LETTERS.index(letter), random) for letter in text])
 
 
 def draw(part: Part, label: int, random: Random) -> U8:

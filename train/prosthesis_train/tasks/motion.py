@@ -25,7 +25,7 @@ def draw(part: Part, label: int, random: Random) -> U8:
         image = np.zeros((SQUARE, SQUARE), np.uint8)
         a, b = (tuple(int(v) for v in np.rint(centre + s * half * across)) for s in (-1, 1))
         cv2.line(image, a, b, 255, thick, cv2.LINE_AA)
-        frames.append(noisy(image.astype(np.float32) / 255 * light, random))
+        frames.append(noisy(image.astype(np.float32) * np.float32(light / 255), random))
     return np.stack(frames)
 
 

@@ -15,6 +15,8 @@ from prosthesis_train.tasks.task import I64, U8, Part, Random, Task
 @functools.lru_cache(maxsize=1)
 def _pictures() -> dict[str, tuple[U8, I64]]:
     images = fashion()
+    assert images.train_labels is not None
+    assert images.test_labels is not None
     return {
         "train": (images.train[..., 0], images.train_labels),
         "test": (images.test[..., 0], images.test_labels),
@@ -37,6 +39,6 @@ TASKS = (
         CLASSES,
         draw,
         "Fashion-MNIST, its own test part",
-        ("1024 phosphenes, sighted viewers of simulations: about 63 % of indoor objects (Sanchez-Garcia 2020; recalled)",),
+        ("1024 phosphenes, simulated: about 63 % of indoor objects named (Sanchez-Garcia 2020; recalled, unverified)",),
     ),
 )

@@ -31,7 +31,7 @@ def _textures(part: Part) -> U8:
 
 
 def scene(part: Part, random: Random, x_m: float, z_m: float, speed: float) -> U8:
-    """Return three frames of an approach at ``speed`` m/s that ends with the box ``z_m`` ahead, ``x_m`` to the right."""
+    """Return three frames of an approach at ``speed`` m/s that ends with the box ``z_m`` ahead, ``x_m`` right."""
     textures = _textures(part)
     floor, wall, skin = (textures[int(k)].astype(np.float32) for k in random.integers(POOL, size=3))
     wide, high = random.uniform(0.35, 0.8), random.uniform(0.9, 1.9)
@@ -59,9 +59,10 @@ def _project(x_m: float, y_m: float, z_m: float) -> tuple[float, float]:
 def _ground(floor: F32, wall: F32, back_m: float) -> F32:
     """Return floor and far wall, seen from ``back_m`` behind the last frame's place."""
     near, far, half = 1.5 + back_m, WALL_M + back_m, 6.0
-    corners = np.float32([_project(-half, 0, far), _project(half, 0, far), _project(half, 0, near), _project(-half, 0, near)])
+    edges = ((-half, far), (half, far), (half, near), (-half, near))
+    corners = np.array([_project(x, 0.0, z) for x, z in edges], np.float32)
     n = floor.shape[0]
-    matrix = cv2.getPerspectiveTransform(np.float32([(0, 0), (n, 0), (n, n), (0, n)]), corners)
+    matrix = cv2.getPerspectiveTransform(np.array([(0, 0), (n, 0), (n, n), (0, n)], np.float32), corners)
     image = cv2.warpPerspective(floor, matrix, (SQUARE, SQUARE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
     horizon = max(1, int(corners[0][1]))
     image[:horizon] = cv2.resize(wall, (SQUARE, horizon))
@@ -104,6 +105,16 @@ def _task(name: str, summary: str, classes: tuple[str, ...], draw: Callable[[Par
 
 TASKS = (
     _task("obstacle-side", "whether an obstacle is left or right of the way", ("left", "right"), side),
-    _task("obstacle-distance", "whether an obstacle is near, at middle distance or far", ("near", "middle", "far"), distance),
-    _task("obstacle-contact", "whether an approaching obstacle touches soon, later or late", ("soon", "later", "late"), contact),
+    _task(
+        "obstacle-distance",
+        "whether an obstacle is near, at middle distance or far",
+        ("near", "middle", "far"),
+        distance,
+    ),
+    _task(
+        "obstacle-contact",
+        "whether an approaching obstacle touches soon, later or late",
+        ("soon", "later", "late"),
+        contact,
+    ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -18,6 +18,8 @@ Part = Literal["train", "test"]
 # the reference rigs' cameras; their views lay the central square of the image onto the array's field
 HEIGHT, WIDTH = 180, 320
 SQUARE = 180
+# how much of the scene the square shows: the cameras' lower and upper 17 degrees
+WIDE_DEG = 34.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +33,30 @@ class Trials:
         return len(self.labels)
 
 
+Draw = Callable[[Part, int, Random], U8]
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """One recognition task.
 
     ``draw(part, label, random)`` returns one trial's gray pictures u8[t, 180, 180] of the square that the rigs see;
     nothing that ``train`` shows (font, picture, person, parameter) is in ``test``. ``zoomable`` says that a stimulus
-    may be enlarged without changing its label. With ``match`` the test part's labels are ``test_people`` others, and the
-    question is which of ``match`` pictures shows the same one. ``published`` are human results, as context, never ours.
+    may be enlarged without changing its label. With ``match`` the test part's labels are ``test_people`` others, and
+    the question is which of ``match`` pictures shows the same one. ``levels`` are the same task at given finenesses,
+    each a share of the square (a gap, a bar), coarsest last. ``published`` are human results, as context, never ours.
     """
 
     name: str
     summary: str
     classes: tuple[str, ...]
-    draw: Callable[[Part, int, Random], U8]
+    draw: Draw
     source: str
     published: tuple[str, ...] = ()
     zoomable: bool = True
     match: int = 0
     test_people: int = 0
+    levels: tuple[tuple[float, Draw], ...] = ()
 
     @property
     def chance(self) -> float:
@@ -59,6 +66,10 @@ class Task:
     def labels(self, part: Part) -> int:
         """Return how many labels there are in a part."""
         return self.test_people if self.match and part == "test" else len(self.classes)
+
+    def at(self, level: int) -> Task:
+        """Return the task at one fineness."""
+        return replace(self, draw=self.levels[level][1], levels=())
 
     def pictures(self, part: Part, count: int, seed: int) -> tuple[U8, I64]:
         """Return ``count`` trials' squares u8[count, t, 180, 180] and labels, equally many of each class."""
@@ -85,7 +96,7 @@ def open_task(name: str) -> Task:
     from prosthesis_train.tasks import acuity, digits, faces, letters, motion, objects, obstacles
 
     modules = (letters, digits, objects, faces, acuity, obstacles, motion)
-    tasks = {task.name: task for module in modules for task in module.TASKS}
+    tasks: dict[str, Task] = {task.name: task for module in modules for task in module.TASKS}
     if name not in tasks:
         raise ConfigError(f"no task named '{name}'; there are: {', '.join(tasks)}")
     return tasks[name]

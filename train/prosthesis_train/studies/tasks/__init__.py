@@ -1,1 +1,1 @@
-"""Studies of the task encoders."""
+"""The studies behind ``docs/results/tasks.md``: one topic a module."""

@@ -1,0 +1,1 @@
+"""``prosthesis score task``: how often a frozen observer is right about percepts, beside its controls."""

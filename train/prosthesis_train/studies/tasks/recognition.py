@@ -1,0 +1,114 @@
+"""What frozen observers read off percepts: every task at every rig through every classical encoder, with controls.
+
+Encoders of a task's own are added where they are: ``OWN`` names them by task, as ``prosthesis score task`` does. Cells
+are cached as JSON, so that a run that was cut goes on where it stopped; tasks without an observer at a rig are left
+out and named.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+
+from prosthesis.results import Figure
+from prosthesis_train.observers.observer import FROZEN
+from prosthesis_train.scores.tasks.scoring import DROPOUTS, REFERENCE, SEEDS, Cell, score
+from prosthesis_train.tasks.under_test import under_test
+
+RIGS = ("argus60", "utah96", "icvp400", "nhp1024")
+TASKS = (
+    *("letters", "words", "digits", "objects", "faces", "landolt", "grating"),
+    *("obstacle-side", "obstacle-distance", "obstacle-contact", "motion"),
+)
+CLASSICAL = ("luminance-32", "contrast-32", "edges-32", "saliency-32")
+# encoders of ours by task, each 'package.module:function' or a glyph set's path
+OWN: dict[str, tuple[str, ...]] = {}
+TRIALS = 104
+# issue 6's targets at 20 % dropout: task, question, rig, least accuracy
+TARGETS = (
+    ("letters", "", "utah96", 0.95),
+    ("words", "spelt", "utah96", 0.80),
+    ("letters", "", "argus60", 0.80),
+    ("letters", "", "icvp400", 0.99),
+    ("faces", "which of 4", "utah96", 0.55),
+    ("faces", "which of 4", "icvp400", 0.75),
+    ("obstacle-side", "", "argus60", 0.90),
+)
+CELLS = Path("runs/tasks/recognition")
+Say = Callable[[str], None]
+
+
+def measure(say: Say) -> list[Figure]:
+    """Return an accuracy with its interval for each cell, and each target beside the best that was reached."""
+    found = [cell for cells in _measured(say) for cell in cells]
+    return [_figure(cell) for cell in found] + [_against(*target, found) for target in TARGETS]
+
+
+def draw(folder: Path) -> list[str]:
+    """Draw accuracy at the reference dropout, a panel a task, a group a rig, a bar an encoder, chance as a line."""
+    cells = [c for found in _measured(lambda text: None) for c in found if _shown(c)]
+    tasks = list(dict.fromkeys(c.task for c in cells))
+    canvas = importlib.import_module("matplotlib.figure").Figure(figsize=(12, 2.6 * len(tasks)), layout="constrained")
+    for axes, task in zip(canvas.subplots(len(tasks), 1, squeeze=False)[:, 0], tasks, strict=True):
+        some = [c for c in cells if c.task == task]
+        encoders = list(dict.fromkeys(c.encoder for c in some))
+        for k, encoder in enumerate(encoders):
+            mine = [c for c in some if c.encoder == encoder]
+            where = [RIGS.index(c.rig) + (k - len(encoders) / 2) * 0.8 / len(encoders) for c in mine]
+            spread = [[c.accuracy - c.low for c in mine], [c.high - c.accuracy for c in mine]]
+            axes.bar(where, [c.accuracy for c in mine], 0.8 / len(encoders), yerr=spread, label=encoder, capsize=2)
+        axes.axhline(some[0].chance, color="black", linestyle=":")
+        axes.set(title=f"{task} {some[0].question}", ylim=(0, 1), xticks=range(len(RIGS)), xticklabels=RIGS)
+        axes.legend(fontsize=7, ncols=4)
+    canvas.savefig(folder / "tasks_recognition.png", dpi=80)
+    return ["tasks_recognition.png"]
+
+
+def _measured(say: Say) -> Iterator[list[Cell]]:
+    for rig, task in product(RIGS, TASKS):
+        observed = "letters" if task == "words" else task
+        if not (FROZEN / f"{observed}-{rig}.npz").is_file():
+            say(f"{task} at {rig}: no observer; python -m prosthesis_train.observers.train {observed} {rig}")
+            continue
+        for encoder in (*CLASSICAL, *OWN.get(task, ())):
+            yield cached(task, rig, encoder, say)
+
+
+def cached(task: str, rig: str, encoder: str, say: Say) -> list[Cell]:
+    """Return the cells of one task, rig and encoder, measured once."""
+    path = CELLS / f"{task}-{rig}-{encoder.replace('/', '_').replace(':', '_')}.json"
+    if not path.is_file():
+        say(f"{task} at {rig} through {encoder}")
+        cells = score(task, rig, under_test(encoder), SEEDS, DROPOUTS, TRIALS, say)
+        CELLS.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps([asdict(cell) for cell in cells]), encoding="utf-8")
+    return [Cell(**(said | {"each": tuple(said["each"])})) for said in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def _shown(cell: Cell) -> bool:
+    """Return whether this is a task's first question, at the reference dropout, no control."""
+    first = cell.question in ("", "which of 4", "spelt")
+    return cell.condition == "shown" and cell.dropout == REFERENCE and first
+
+
+def _figure(cell: Cell) -> Figure:
+    what = f"{cell.task} {cell.question}".strip()
+    name = (
+        f"{what}, {cell.rig}, {cell.encoder}, {cell.dropout:.0%} dropout, {cell.condition} (chance {cell.chance:.1%})"
+    )
+    of = f"95 % over {len(cell.each)} patients x {cell.trials} answers"
+    return Figure(name, cell.accuracy, "", cell.low, cell.high, of)
+
+
+def _against(task: str, question: str, rig: str, least: float, cells: list[Cell]) -> Figure:
+    """Return the best accuracy that any encoder reached, named with its target."""
+    some = [c for c in cells if (c.task, c.question, c.rig) == (task, question, rig) and _shown(c)]
+    name = f"target: {task} at {rig}, {REFERENCE:.0%} dropout, at least {least:.0%}"
+    if not some:
+        return Figure(f"{name}; no observer yet", float("nan"), "")
+    best = max(some, key=lambda c: c.accuracy)
+    return Figure(f"{name}; best: {best.encoder}", best.accuracy, "", best.low, best.high, "as above")
