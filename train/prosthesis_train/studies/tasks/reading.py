@@ -126,7 +126,8 @@ def measure(say: Callable[[str], None]) -> list[Figure]:
         total += counted
         say(f"{name}: {counted}")
         out += _figures(f"{name}", counted)
-    out += _figures(f"{len(real)} real pictures together", total)
+    if real:
+        out += _figures(f"{len(real)} real pictures together", total)
     pictures = rendered_pictures()
     counts = [count(confident(reader.find(_frame(rgb))), labels) for rgb, labels in pictures]
     out += _figures(f"{len(pictures)} rendered words over photographs", sum(counts, Count(0, 0, 0)))
