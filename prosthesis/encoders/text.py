@@ -140,6 +140,6 @@ def open_reader(bundle: Bundle, config: TextEncoderConfig) -> Reader:
 
 def open_glyphs(config: TextEncoderConfig, view: View, calibration: Calibration | None) -> Glyphs:
     """Return this patient's letters; without a calibration they fill the field."""
-    shape = plain_shape(view.field) if calibration is None else shape_letters(calibration, view, SIDE)
+    shape = plain_shape(view.field) if calibration is None else shape_letters(calibration)
     learned = None if config.glyphs == "ordinary" else load_letters(Path(config.glyphs), view.field, SIDE)
     return Glyphs(shape, view.field, SIDE, learned)

@@ -17,17 +17,13 @@ BETWEEN = 0.25  # gap between letters side by side, of a letter's width
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The box in which a letter stands, by its centre and the middles of its outermost strokes; their width and light.
-
-    ``level`` is the brightness of strokes, 0 to 1.
-    """
+    """The box in which a letter stands, by its centre and the middles of its outermost strokes, and their width."""
 
     x_deg: float
     y_deg: float
     width_deg: float
     height_deg: float
     stroke_deg: float
-    level: float = 1.0
 
     def moved(self, right_deg: float) -> Shape:
         """Return the same box so far to the right."""
@@ -56,6 +52,6 @@ def draw(letters: str, boxes: tuple[Shape, ...], field: Field, side: int) -> F32
         )
         for line in strokes(letter):
             points = np.rint(corner * scale + line * size - 0.5).astype(np.int32)
-            cv2.polylines(canvas, [points], False, round(255 * box.level), thickness)
+            cv2.polylines(canvas, [points], False, 255, thickness)
     small = cv2.resize(canvas, (side, side), interpolation=cv2.INTER_AREA)
     return np.asarray(small.astype(np.float32) / 255, np.float32)

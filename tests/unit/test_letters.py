@@ -1,6 +1,4 @@
-"""Letterforms, their maps, learned sets, and shapes for patients with one plain defect each."""
-
-from dataclasses import replace
+"""Letterforms, their maps, learned sets, and their box for patients with one plain trait each."""
 
 import numpy as np
 import pytest
@@ -9,13 +7,11 @@ from prosthesis.calibration import ActivityCurve, Calibration, Provenance, Train
 from prosthesis.errors import ConfigError
 from prosthesis.letters.drawing import Shape, draw
 from prosthesis.letters.glyphset import Glyphs, drawable, load_letters
-from prosthesis.letters.legibility import Legibility
-from prosthesis.letters.shaping import ASPECTS, LEVELS, STROKES, alphabet, begin, plain_shape, shape_letters
+from prosthesis.letters.shaping import plain_shape, shape_letters
 from prosthesis.letters.strokes import DRAWN, LETTERS, strokes
-from prosthesis.view import Field, View
+from prosthesis.view import Field
 
 FIELD = Field(-8.0, 8.0, -8.0, 8.0)
-VIEW = View((0.0, 0.0, 1.0, 1.0), FIELD)
 SHAPE = Shape(1.0, 2.0, 6.0, 8.0, 1.0)
 
 
@@ -75,10 +71,6 @@ def test_letters_are_upright_and_not_mirrored():
     assert bottom > 1.5 * top
 
 
-def test_level_is_the_strokes_brightness():
-    assert draw("I", (replace(SHAPE, level=0.5),), FIELD, 64).max() == pytest.approx(0.5, abs=0.01)
-
-
 def test_letters_side_by_side_stay_in_the_box_and_apart():
     glyphs = Glyphs(SHAPE, FIELD, 64)
     columns = np.flatnonzero(glyphs.of("III").max(axis=0))
@@ -134,45 +126,34 @@ def test_a_set_that_is_no_set_is_refused(tmp_path):
             load_letters(tmp_path / name, FIELD, 64)
 
 
-def test_what_is_shown_follows_the_calibrated_curve():
-    legibility = Legibility(patient([-4.0, 4.0], [0.0, 0.0], enabled=[True, False], least=0.3), VIEW, 32)
-    full, faint = np.ones((32, 32), np.float32), np.full((32, 32), 0.2, np.float32)
-    np.testing.assert_allclose(legibility.shown(np.stack([full, faint])), [[1.0, 0.0], [0.0, 0.0]], atol=1e-5)
+def test_letters_fill_the_phosphenes_that_are_there_and_no_straggler_moves_them():
+    shape = shape_letters(grid(10, 10.0))
+    assert (shape.x_deg, shape.y_deg) == pytest.approx((0.0, 0.0), abs=1e-9)
+    assert shape.height_deg == pytest.approx(10.0)  # a tenth of the phosphenes lie on either edge
+    assert (shape.width_deg / shape.height_deg, shape.stroke_deg / shape.height_deg) == pytest.approx((0.75, 0.16))
+    with_straggler = grid(10, 10.0)
+    further = with_straggler.model_copy(update={"x_deg": (60.0, *with_straggler.x_deg[1:])})
+    assert shape_letters(further).x_deg == pytest.approx(0.0, abs=1e-9)
 
 
-def test_a_prediction_lies_where_the_phosphene_is():
-    picture = Legibility(patient([4.0], [4.0]), VIEW, 32).pictures(np.ones((1, 32, 32), np.float32))[0]
-    row, column = np.unravel_index(picture.argmax(), picture.shape)
-    assert (row, column) == (pytest.approx(8, abs=1), pytest.approx(24, abs=1))
+def test_letters_are_where_the_enabled_phosphenes_are():
+    whole = grid(10, 10.0)
+    right = whole.model_copy(update={"enabled": tuple(x > 0 for x in whole.x_deg)})
+    assert shape_letters(right).x_deg == pytest.approx(2.8, abs=0.1)
 
 
-def test_a_reader_is_not_surprised_by_many_phosphenes_and_guesses_with_none():
-    ideal = alphabet(plain_shape(FIELD), FIELD, 64)
-    fine, coarse = (Legibility(grid(side, 14.0, 7.0 / side), VIEW, 64).surprise(ideal, ideal) for side in (24, 10))
-    blind = Legibility(patient([0.0], [0.0], enabled=[False]), VIEW, 64).surprise(ideal, ideal)
-    assert fine < 0.25
-    assert fine < coarse < blind
-    assert blind == pytest.approx(np.log(26), rel=1e-5)
+def test_a_narrow_column_of_phosphenes_gets_letters_it_can_hold():
+    x, y = np.meshgrid([-0.5, 0.5], np.linspace(-8, 8, 20))
+    shape = shape_letters(patient(x.ravel(), y.ravel()))
+    assert shape.height_deg == pytest.approx(2.0)
 
 
-def test_shaping_never_makes_it_worse_and_keeps_letters_ordinary():
-    calibration = grid(8, 9.0)
-    legibility = Legibility(calibration, VIEW, 64)
-
-    def surprise(shape):
-        ideal = alphabet(replace(shape, level=1.0), FIELD, 64)
-        return legibility.surprise(alphabet(shape, FIELD, 64), ideal)
-
-    found = shape_letters(calibration, VIEW, 64)
-    assert surprise(found) <= surprise(begin(calibration)) + 1e-6
-    assert ASPECTS[0] <= found.width_deg / found.height_deg <= ASPECTS[1]
-    assert STROKES[0] <= found.stroke_deg / found.height_deg <= STROKES[1]
-    assert LEVELS[0] <= found.level <= LEVELS[1]
-    assert found == shape_letters(calibration, VIEW, 64)
+def test_one_phosphene_is_no_division_by_zero_and_none_is_an_error():
+    assert shape_letters(patient([1.0], [2.0])).height_deg == pytest.approx(1.2)
+    with pytest.raises(ConfigError, match="no electrode is enabled"):
+        shape_letters(patient([1.0], [2.0], enabled=[False]))
 
 
-def test_letters_move_to_where_the_phosphenes_are():
-    right = grid(9, 6.0)
-    x = tuple(value + 4.0 for value in right.x_deg)
-    moved = right.model_copy(update={"x_deg": x})
-    assert shape_letters(moved, VIEW, 64).x_deg == pytest.approx(4.0, abs=1.0)
+def test_without_a_calibration_letters_fill_the_middle_of_the_field():
+    shape = plain_shape(FIELD)
+    assert (shape.x_deg, shape.y_deg, shape.height_deg) == (0.0, 0.0, 8.0)

@@ -15,15 +15,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
+import torch
 
 from prosthesis.bundle import load_bundle
+from prosthesis.encoders.text import Presenter, open_glyphs
 from prosthesis.engines import open_engine
-from prosthesis.messages import U8, Frame, readonly
+from prosthesis.hops import TextEncoderConfig
+from prosthesis.messages import F32, U8, Frame, readonly
 from prosthesis.reading.reader import Findings, Reader
 from prosthesis.results import Figure
 from prosthesis_train.data.glyphs import TEST_FONTS, TRAIN_FONTS, WORDS, render
 from prosthesis_train.data.photographs import WHEELS, patches, read_picture
+from prosthesis_train.observers.percepts import virtual_patient
 
 OPENCV_DOC = Path(os.environ.get("PROSTHESIS_OPENCV_DOC", "/usr/share/doc/opencv-doc"))
 # read by eye; a word that stands twice in a picture is listed twice. The paint of WIVENHOE PARK has come off in parts
@@ -35,9 +40,11 @@ SCENES = {
     "scenetext05": "NO PARKING NO PARKING",
     "scenetext06": "PRIORY GALLERIES AT THE SHIP PRIORY GALLERIES AT THE SHIP",
 }
-STREET = ("pulse2percept", "datasets/data/ucsb-bike.jpg", "STOP")
+STREET = ("pulse2percept", "stimuli/data/samples/ucsb-bike.jpg", "STOP")
 CONFIDENCE = 0.7  # what the encoder asks of a word before it is presented
 RENDERED, PICTURE_PX, WORD_PX, SEED = 100, 384, 192, 0
+FILM, FRAMES, EVERY_S, SIDE, DROPOUT = "text.png", 15, 0.25, 64, 0.2
+FILM_RIGS = ("argus60", "utah96", "nhp1024")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +126,48 @@ def measure(say: Callable[[str], None]) -> list[Figure]:
         total += counted
         say(f"{name}: {counted}")
         out += _figures(f"{name}", counted)
-    out += _figures(f"{len(real)} real pictures together", total)
+    if real:
+        out += _figures(f"{len(real)} real pictures together", total)
     pictures = rendered_pictures()
     counts = [count(confident(reader.find(_frame(rgb))), labels) for rgb, labels in pictures]
     out += _figures(f"{len(pictures)} rendered words over photographs", sum(counts, Count(0, 0, 0)))
     return out + _times(reader, [rgb for rgb, _ in (*real.values(), *pictures[:20])])
+
+
+def draw(folder: Path) -> list[str]:
+    """Draw the camera's picture, and below one another the task map and what is seen of it, ``FRAMES`` in time."""
+    real = real_pictures()
+    rgb = real["scenetext01"][0] if "scenetext01" in real else rendered_pictures(1)[0][0]
+    findings = open_reader().find(_frame(rgb))
+    rows = [_camera(rgb, findings, FRAMES * SIDE)]
+    for rig in FILM_RIGS:
+        patient = virtual_patient(rig, SEED, dropout=DROPOUT, map_side=SIDE, side=SIDE)
+        config = TextEncoderConfig(type="text")
+        presenter = Presenter(config, patient.view, open_glyphs(config, patient.view, patient.calibration))
+        for _ in range(2):  # a word counts when it was read twice
+            presenter.take(findings, rgb.shape[1] / rgb.shape[0])
+        maps = np.stack([presenter.paint(rgb, round(k * EVERY_S * 1e9)) for k in range(FRAMES)])
+        seen = patient.percepts(torch.from_numpy(maps)).numpy()
+        rows += [_row(maps), _row(seen)]
+    cv2.imwrite(
+        str(folder / FILM), np.vstack([np.pad(row, ((0, 3), (0, 0), (0, 0)), constant_values=90) for row in rows])
+    )
+    return [FILM]
+
+
+def _camera(rgb: U8, findings: Findings, width: int) -> U8:
+    """Return the picture beside itself with the words that were found, blue first as OpenCV writes it."""
+    height = rgb.shape[0] * width // (2 * rgb.shape[1])
+    plain = cv2.resize(rgb[..., ::-1], (width // 2, height), interpolation=cv2.INTER_AREA)
+    marked = plain.copy()
+    for word in (word for line in findings.lines for word in line if word.confidence >= CONFIDENCE):
+        cv2.polylines(marked, [np.rint(word.corners * marked.shape[1::-1]).astype(np.int32)], True, (0, 220, 0), 1)
+    return np.asarray(np.hstack([plain, marked, np.zeros((height, width - 2 * (width // 2), 3), np.uint8)]), np.uint8)
+
+
+def _row(pictures: F32) -> U8:
+    levels = np.clip(np.hstack(list(pictures)) * 255, 0, 255).astype(np.uint8)
+    return np.asarray(np.repeat(levels[..., None], 3, axis=2), np.uint8)
 
 
 def _frame(rgb: U8) -> Frame:
