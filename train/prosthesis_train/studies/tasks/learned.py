@@ -23,7 +23,7 @@ from prosthesis_train.observers.observer import FROZEN
 from prosthesis_train.observers.percepts import VirtualPatient
 from prosthesis_train.observers.taught import Teaching, answers, bits_per_symbol, learning_curve, lessons, teach
 from prosthesis_train.scores.tasks.scoring import REFERENCE, Cell
-from prosthesis_train.studies.tasks.recognition import CLASSICAL, cached
+from prosthesis_train.studies.tasks.recognition import BASELINES, cached
 from prosthesis_train.tasks.fonts import glyph, paths
 
 RIGS = ("argus60", "utah96", "icvp400")
@@ -120,7 +120,7 @@ def encoder_figures(say: Say) -> list[Figure]:
         say(f"no bundle {ENCODER} or no frozen observer of {ENCODER_TASK} at {ENCODER_RIG}: left out")
         return []
     out = []
-    for name in (ENCODER, *CLASSICAL):
+    for name in (ENCODER, *BASELINES):
         cells: list[Cell] = cached(ENCODER_TASK, ENCODER_RIG, name, say)
         cell = next(c for c in cells if c.condition == "shown" and c.dropout == REFERENCE)
         what = f"ordinary {ENCODER_TASK} at {ENCODER_RIG} through {name}, {REFERENCE:.0%} dropout, frozen observer"
