@@ -162,6 +162,10 @@ def load(folder: Path = SHIPPED) -> Nearness:
     return net.eval()
 
 
+def _say(text: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train the network on the walks of Freedoom 1."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -172,7 +176,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(1)
     settings, began = Settings(epochs=asked.epochs), time.process_time()
     data = lessons(asked.maps)
-    net = train(data, settings, lambda text: print(time.strftime("%H:%M:%S"), text, file=sys.stderr))
+    net = train(data, settings, _say)
     facts: dict[str, object] = {
         "summary": "Nearness of obstacles by direction in Freedoom; does not carry over to photographs.",
         "data": f"{len(data.rgb)} frames of {len(asked.maps)} maps of Freedoom 1 (BSD-3-Clause) by ViZDoom",

@@ -51,7 +51,10 @@ def tally(by_seed: Sequence[Sequence[Walk]]) -> Tally:
         return np.array([[of(w) for w in walks] for walks in by_seed], float).T
 
     return Tally(
-        column(lambda w: w.collisions), column(lambda w: w.bumps), column(lambda w: w.walked_m), column(lambda w: w.ground)
+        column(lambda w: w.collisions),
+        column(lambda w: w.bumps),
+        column(lambda w: w.walked_m),
+        column(lambda w: w.ground),
     )
 
 
