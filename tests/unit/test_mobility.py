@@ -60,7 +60,7 @@ def test_the_expert_walks_where_it_is_free_and_turns_on_the_spot_where_it_is_not
     free = np.full(64, np.inf)
     assert ACTIONS[choose(free, 0, False)].name == "straight"
     left_wall, blocked = free.copy(), np.full(64, 30.0)
-    left_wall[:40] = 60.0
+    left_wall[:34] = 60.0
     assert ACTIONS[choose(left_wall, 0, False)].turn_deg > 0
     blocked[40:] = 36.0
     assert ACTIONS[choose(blocked, 0, False)].name == "stop and right"

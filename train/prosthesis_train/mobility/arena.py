@@ -72,9 +72,8 @@ class Arena:
         self._game.new_episode()
         self._settle()
         self._game.send_game_command(f"warp {x:.2f} {y:.2f}")
-        self._game.make_action([0, 0, 0], 1)
+        self._game.make_action([0, 0, 0], 35)  # until the eyes are at their height again; before, it does not turn
         self._game.make_action([0, (self._state()[3] - angle_deg + 180) % 360 - 180, 0], 1)
-        self._game.make_action([0, 0, 0], 35)  # until the eyes are at their height again
 
     def look(self) -> Sight:
         """Return the square in the middle of the camera's image and its exact depth."""

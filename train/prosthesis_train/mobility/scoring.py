@@ -48,7 +48,7 @@ def tally(by_seed: Sequence[Sequence[Walk]]) -> Tally:
         raise ProsthesisError("walks of different seeds begin at different starts; measure the condition again")
 
     def column(of: Callable[[Walk], float]) -> F64:
-        return np.array([[of(w) for w in walks] for walks in by_seed], float).T
+        return np.asarray([[of(w) for w in walks] for walks in by_seed], np.float64).T.copy()
 
     return Tally(
         column(lambda w: w.collisions),

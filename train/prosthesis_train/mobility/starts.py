@@ -34,7 +34,7 @@ def starts(arena: Arena, n: int, seed: int) -> list[Place]:
 
 
 def _wander(arena: Arena, random: np.random.Generator) -> list[Place]:
-    out, last, bumped = [], 0, False
+    out, last, bumped = list[Place](), 0, False
     for _ in range(WANDER):
         if arena.over:
             arena.start(*out[0])
