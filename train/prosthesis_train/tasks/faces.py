@@ -61,29 +61,16 @@ def _face(p: dict[str, float], random: Random) -> F32:
 
     head = (int(middle), int(middle))
     if p["hair"] == 2:  # long
-        cv2.ellipse(
-            image, (head[0], head[1] + 15), (int(wide * 1.22), int(high * 1.12)), 0, 0, 360, hair, -1, cv2.LINE_AA
-        )
+        cv2.ellipse(image, (head[0], head[1] + 15), (int(wide * 1.22), int(high * 1.12)), 0, 0, 360, hair, -1, cv2.LINE_AA)
     if p["hair"] > 0:
-        cv2.ellipse(
-            image, (head[0], head[1] - 22), (int(wide * 1.08), int(high * 0.98)), 0, 180, 360, hair, -1, cv2.LINE_AA
-        )
+        cv2.ellipse(image, (head[0], head[1] - 22), (int(wide * 1.08), int(high * 0.98)), 0, 180, 360, hair, -1, cv2.LINE_AA)
     for x in (-1, 1):
-        cv2.ellipse(
-            image, (int(middle + x * wide), int(middle)), (9 + int(4 * p["ear"]), 22), 0, 0, 360, skin * 0.85, -1
-        )
+        cv2.ellipse(image, (int(middle + x * wide), int(middle)), (9 + int(4 * p["ear"]), 22), 0, 0, 360, skin * 0.85, -1)
     _head(image, p, wide, high, skin)
     if p["hair"] > 0:
         line = -0.62 + 0.12 * p["hairline"] + (0.22 if p["hair"] == 3 else 0.0)
-        top = np.array(
-            [
-                [-wide * 0.95, line * high],
-                [p["hair_side"] * wide * 0.5, (line - 0.1) * high],
-                [wide * 0.95, line * high],
-                [wide * 0.8, -high * 1.02],
-                [-wide * 0.8, -high * 1.02],
-            ]
-        )
+        top = np.array([[-wide * 0.95, line * high], [p["hair_side"] * wide * 0.5, (line - 0.1) * high], [wide * 0.95, line * high],
+                        [wide * 0.8, -high * 1.02], [-wide * 0.8, -high * 1.02]])
         cv2.fillPoly(image, [np.rint(top + middle).astype(np.int32)], hair, cv2.LINE_AA)
     gap, eye_y = 0.40 + 0.07 * p["eye_gap"], -0.12 + 0.06 * p["eye_y"]
     for x in (-gap, gap):

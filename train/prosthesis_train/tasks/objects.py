@@ -37,8 +37,6 @@ TASKS = (
         CLASSES,
         draw,
         "Fashion-MNIST, its own test part",
-        (
-            "1024 phosphenes, sighted viewers of simulations: about 63 % of indoor objects (Sanchez-Garcia 2020; recalled)",
-        ),
+        ("1024 phosphenes, sighted viewers of simulations: about 63 % of indoor objects (Sanchez-Garcia 2020; recalled)",),
     ),
 )

@@ -59,9 +59,7 @@ def _project(x_m: float, y_m: float, z_m: float) -> tuple[float, float]:
 def _ground(floor: F32, wall: F32, back_m: float) -> F32:
     """Return floor and far wall, seen from ``back_m`` behind the last frame's place."""
     near, far, half = 1.5 + back_m, WALL_M + back_m, 6.0
-    corners = np.float32(
-        [_project(-half, 0, far), _project(half, 0, far), _project(half, 0, near), _project(-half, 0, near)]
-    )
+    corners = np.float32([_project(-half, 0, far), _project(half, 0, far), _project(half, 0, near), _project(-half, 0, near)])
     n = floor.shape[0]
     matrix = cv2.getPerspectiveTransform(np.float32([(0, 0), (n, 0), (n, n), (0, n)]), corners)
     image = cv2.warpPerspective(floor, matrix, (SQUARE, SQUARE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
@@ -106,16 +104,6 @@ def _task(name: str, summary: str, classes: tuple[str, ...], draw: Callable[[Par
 
 TASKS = (
     _task("obstacle-side", "whether an obstacle is left or right of the way", ("left", "right"), side),
-    _task(
-        "obstacle-distance",
-        "whether an obstacle is near, at middle distance or far",
-        ("near", "middle", "far"),
-        distance,
-    ),
-    _task(
-        "obstacle-contact",
-        "whether an approaching obstacle touches soon, later or late",
-        ("soon", "later", "late"),
-        contact,
-    ),
+    _task("obstacle-distance", "whether an obstacle is near, at middle distance or far", ("near", "middle", "far"), distance),
+    _task("obstacle-contact", "whether an approaching obstacle touches soon, later or late", ("soon", "later", "late"), contact),
 )
