@@ -10,7 +10,7 @@ from prosthesis_train.mobility.expert import COLUMNS, choose, obstacles
 from prosthesis_train.mobility.protocol import ACTIONS, NEW_GROUND
 
 Place = tuple[float, float, float]
-WANDER, WANDERERS = 800, 2  # steps; a second sets out where the last trial ended, if there are too few starts
+WANDER, WANDERERS = 800, 5  # steps; the next sets out where the last trial ended, if there are too few starts
 TRY, GROUND = 40, 8  # steps of a trial, and cells of new ground that it must reach
 NOISE = 0.3
 
