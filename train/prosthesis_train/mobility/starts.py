@@ -20,9 +20,9 @@ def starts(arena: Arena, n: int, seed: int) -> list[Place]:
 
     The wanderer opens doors; a walk begins in the untouched map, so a start may be behind a door that is shut again.
     """
-    random, out, tried = np.random.default_rng(seed), list[Place](), list[Place]()
+    random, out = np.random.default_rng(seed), list[Place]()
     for _ in range(WANDERERS):
-        reached = _wander(arena, random)
+        reached, tried = _wander(arena, random), list(out)  # a place that failed may do in another direction
         for k in random.permutation(len(reached)):
             place = (*reached[k][:2], float(random.uniform(0, 360)))
             if all(np.hypot(place[0] - x, place[1] - y) > NEW_GROUND for x, y, _ in tried):
