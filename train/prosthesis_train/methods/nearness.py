@@ -36,7 +36,7 @@ DARK = 8.0  # gray levels: a frame without a brighter pixel is no picture, and i
 class Settings:
     """How the shipped network was trained."""
 
-    epochs: int = 7
+    epochs: int = 3
     batch: int = 64
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
@@ -71,6 +71,8 @@ class Nearness(nn.Module):
 
 class Bars(nn.Module):
     """The encoder: pictures u8[n,64,64,3] to maps f32[n,32,32] of bars (``mobility.bars.paint``)."""
+
+    reach: Tensor
 
     def __init__(self, net: Nearness) -> None:
         super().__init__()
@@ -162,17 +164,21 @@ def load(folder: Path = SHIPPED) -> Nearness:
     return net.eval()
 
 
+def _say(text: str) -> None:
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train the network on the walks of Freedoom 1."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=SHIPPED)
     parser.add_argument("--maps", nargs="+", default=ENCODER_MAPS, metavar="MAP")
-    parser.add_argument("--epochs", type=int, default=Settings.epochs)
+    parser.add_argument("--epochs", type=int, default=Settings().epochs)
     asked = parser.parse_args(arguments)
     torch.set_num_threads(1)
     settings, began = Settings(epochs=asked.epochs), time.process_time()
     data = lessons(asked.maps)
-    net = train(data, settings, lambda text: print(time.strftime("%H:%M:%S"), text, file=sys.stderr))
+    net = train(data, settings, _say)
     facts: dict[str, object] = {
         "summary": "Nearness of obstacles by direction in Freedoom; does not carry over to photographs.",
         "data": f"{len(data.rgb)} frames of {len(asked.maps)} maps of Freedoom 1 (BSD-3-Clause) by ViZDoom",

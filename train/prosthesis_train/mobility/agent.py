@@ -1,4 +1,4 @@
-"""The walker's head: a small network from what it sees now and saw a step before, and what its body feels, to an action.
+"""The walker's head: a small network from two looks, now and a step before, and what its body feels, to an action.
 
 The same network, lessons and budget for every encoder: it imitates the expert (behavioural cloning).
 """

@@ -72,9 +72,8 @@ class Arena:
         self._game.new_episode()
         self._settle()
         self._game.send_game_command(f"warp {x:.2f} {y:.2f}")
-        self._game.make_action([0, 0, 0], 1)
+        self._game.make_action([0, 0, 0], 35)  # until the eyes are at their height again; before, it does not turn
         self._game.make_action([0, (self._state()[3] - angle_deg + 180) % 360 - 180, 0], 1)
-        self._game.make_action([0, 0, 0], 35)  # until the eyes are at their height again
 
     def look(self) -> Sight:
         """Return the square in the middle of the camera's image and its exact depth."""
@@ -84,7 +83,7 @@ class Arena:
         margin = (state.screen_buffer.shape[1] - FRAME_SIDE) // 2
         rgb = state.screen_buffer[:, margin : margin + FRAME_SIDE]
         depth = state.depth_buffer[:, margin : margin + FRAME_SIDE].astype(np.float32) * DEPTH_SCALE + DEPTH_OFFSET
-        x, y, z, *_, eye = self._state()
+        _, _, z, *_, eye = self._state()
         return Sight(np.ascontiguousarray(rgb), depth, eye - z)
 
     def step(self, action: int, use: bool = False) -> Moved:
@@ -118,7 +117,7 @@ class Arena:
     def walls(self) -> F64:
         """Return the map's blocking lines f64[n,4] (x1, y1, x2, y2); only with ``lines``."""
         state = self._game.get_state()
-        return np.array([(l.x1, l.y1, l.x2, l.y2) for s in state.sectors for l in s.lines if l.is_blocking])
+        return np.array([(e.x1, e.y1, e.x2, e.y2) for s in state.sectors for e in s.lines if e.is_blocking])
 
     def close(self) -> None:
         """End the engine."""
@@ -161,9 +160,7 @@ def _game(doom: Any, name: str, seed: int, light: str, lines: bool, home: Path) 
     button, variable = doom.Button, doom.GameVariable
     game.set_available_buttons([button.MOVE_FORWARD_BACKWARD_DELTA, button.TURN_LEFT_RIGHT_DELTA, button.USE])
     place = [variable.POSITION_X, variable.POSITION_Y, variable.POSITION_Z, variable.ANGLE]
-    game.set_available_game_variables(
-        [*place, variable.VELOCITY_X, variable.VELOCITY_Y, variable.CAMERA_POSITION_Z]
-    )
+    game.set_available_game_variables([*place, variable.VELOCITY_X, variable.VELOCITY_Y, variable.CAMERA_POSITION_Z])
     game.add_game_args(f"{light} -nomonsters +sv_cheats 1")
     game.set_seed(seed)
     game.set_episode_timeout(0)

@@ -16,8 +16,7 @@ F64 = npt.NDArray[np.float64]
 
 def nearness(distance: F64) -> F32:
     """Return 0 (at ``FAR`` or beyond, or nothing) to 1 (at ``NEAR`` or closer), even in ratios of distance."""
-    ratio = np.log(FAR / np.maximum(distance, NEAR)) / np.log(FAR / NEAR)
-    return np.asarray(np.clip(ratio, 0.0, 1.0), np.float32)
+    return np.asarray(np.log(FAR / np.clip(distance, NEAR, FAR)) / np.log(FAR / NEAR), np.float32)
 
 
 def reach(rows: int = MAP_SIDE) -> F32:

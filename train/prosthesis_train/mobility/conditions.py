@@ -52,7 +52,7 @@ def condition(name: str) -> Condition:
 
 
 class Eyes:
-    """Patients by number; ``scrambled`` ones have their electrodes' brain codes permuted, each in an order of its own."""
+    """Patients by number; ``scrambled`` ones have their electrodes' brain codes in a random order of their own."""
 
     def __init__(self, patients: Sequence[int], scrambled: bool = False) -> None:
         made = [virtual_patient(RIG, seed, dropout=DROPOUT, side=2 * PICTURE_SIDE, look="array") for seed in patients]

@@ -30,8 +30,10 @@ Decide = Callable[[U8, Sight, int, bool], int]
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """One walk: ``collisions`` are steps with a contact, ``bumps`` those that follow a free one; ``ground`` counts
-    cells of 1.5 m walked on, ``cells_s`` the seconds to each new one; ``path`` holds x, y, contact of every step.
+    """What one walk amounts to.
+
+    ``collisions`` are steps with a contact, ``bumps`` those that follow a free one; ``ground`` counts cells of 1.5 m
+    walked on, ``cells_s`` the seconds to each new one; ``path`` holds x, y and contact of every step.
     """
 
     map: str

@@ -1,4 +1,4 @@
-"""The expert that every walker imitates: it steers by the exact depth buffer, feels bumps, and knows its last action."""
+"""The expert that every walker imitates: it steers by the exact depth buffer, feels bumps, knows its last action."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ def lesson(name: str, walks: int = LESSON_STARTS, steps: int = LESSON_STEPS) -> 
             last = wanted if burst is None else burst
             bumped = arena.step(last).contact
     arena.close()
-    return Lessons(**{key: np.asarray(values) for key, values in rows.items()})  # type: ignore[arg-type]
+    return Lessons(**{key: np.asarray(values) for key, values in rows.items()})
 
 
 def _bursts(chance: float, random: np.random.Generator) -> Iterator[int | None]:

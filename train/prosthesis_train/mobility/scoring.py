@@ -48,10 +48,14 @@ def tally(by_seed: Sequence[Sequence[Walk]]) -> Tally:
         raise ProsthesisError("walks of different seeds begin at different starts; measure the condition again")
 
     def column(of: Callable[[Walk], float]) -> F64:
-        return np.array([[of(w) for w in walks] for walks in by_seed], float).T
+        found: F64 = np.array([[of(w) for w in walks] for walks in by_seed], np.float64).T
+        return found
 
     return Tally(
-        column(lambda w: w.collisions), column(lambda w: w.bumps), column(lambda w: w.walked_m), column(lambda w: w.ground)
+        column(lambda w: w.collisions),
+        column(lambda w: w.bumps),
+        column(lambda w: w.walked_m),
+        column(lambda w: w.ground),
     )
 
 

@@ -10,7 +10,7 @@ from prosthesis_train.mobility.expert import COLUMNS, choose, obstacles
 from prosthesis_train.mobility.protocol import ACTIONS, NEW_GROUND
 
 Place = tuple[float, float, float]
-WANDER, WANDERERS = 800, 2  # steps; a second sets out where the last trial ended, if there are too few starts
+WANDER, WANDERERS = 800, 5  # steps; the next sets out where the last trial ended, if there are too few starts
 TRY, GROUND = 40, 8  # steps of a trial, and cells of new ground that it must reach
 NOISE = 0.3
 
@@ -20,9 +20,9 @@ def starts(arena: Arena, n: int, seed: int) -> list[Place]:
 
     The wanderer opens doors; a walk begins in the untouched map, so a start may be behind a door that is shut again.
     """
-    random, out, tried = np.random.default_rng(seed), list[Place](), list[Place]()
+    random, out = np.random.default_rng(seed), list[Place]()
     for _ in range(WANDERERS):
-        reached = _wander(arena, random)
+        reached, tried = _wander(arena, random), list(out)  # a place that failed may do in another direction
         for k in random.permutation(len(reached)):
             place = (*reached[k][:2], float(random.uniform(0, 360)))
             if all(np.hypot(place[0] - x, place[1] - y) > NEW_GROUND for x, y, _ in tried):
@@ -34,7 +34,7 @@ def starts(arena: Arena, n: int, seed: int) -> list[Place]:
 
 
 def _wander(arena: Arena, random: np.random.Generator) -> list[Place]:
-    out, last, bumped = [], 0, False
+    out, last, bumped = list[Place](), 0, False
     for _ in range(WANDER):
         if arena.over:
             arena.start(*out[0])

@@ -45,8 +45,9 @@ def cell(name: str, seed: int, say: Say) -> list[Walk]:
 
 def kept(name: str, seed: int) -> Path:
     """Return where a cell is kept: the protocol, and for ours the network, are part of the place."""
-    text = Path(protocol.__file__).read_bytes() + (nearness.SHIPPED / nearness.CARD).read_bytes()
-    return KEPT / hashlib.sha256(text).hexdigest()[:8] / f"{name.replace(' ', '-')}-{seed}.json"
+    fixed = {key: value for key, value in vars(protocol).items() if key.isupper()}
+    text = repr(sorted(fixed.items())) + (nearness.SHIPPED / nearness.CARD).read_text(encoding="utf-8")
+    return KEPT / hashlib.sha256(text.encode()).hexdigest()[:8] / f"{name.replace(' ', '-')}-{seed}.json"
 
 
 def _measured(name: str, seed: int, say: Say) -> list[Walk]:
@@ -87,7 +88,8 @@ def _walks(decide: Decide, begin: Callable[[], None], say: Say, who: str) -> lis
             begin()
             out.append(walk(arena, name, start, decide))
         arena.close()
-        say(f"{who}: {name}, {sum(w.collisions for w in out)} collisions in {sum(w.walked_m for w in out):.0f} m so far")
+        collisions, metres = sum(w.collisions for w in out), sum(w.walked_m for w in out)
+        say(f"{who}: {name}, {collisions} collisions in {metres:.0f} m so far")
     return out
 
 
@@ -116,8 +118,8 @@ def _of(name: str, one: Tally, found: dict[str, Tally]) -> list[Figure]:
     walks = f"{one.collisions.size} walks on {len(protocol.HELD_OUT)} held-out maps"
     out = [
         _figure(f"{name}: collisions per 100 m", bootstrapped(per_100_m, one), walks),
-        _figure(f"{name}: bumps per walk", bootstrapped(lambda t: float(t.bumps.mean()), one), ""),
-        _figure(f"{name}: new ground, cells of 1.5 m per walk", bootstrapped(lambda t: float(t.ground.mean()), one), ""),
+        _figure(f"{name}: bumps a walk", bootstrapped(lambda t: float(t.bumps.mean()), one), ""),
+        _figure(f"{name}: new ground, cells of 1.5 m a walk", bootstrapped(lambda t: float(t.ground.mean()), one), ""),
     ]
     if name not in (BLIND, SIGHTED):
         closed = bootstrapped(gap_closed, one, found[BLIND], found[SIGHTED])
