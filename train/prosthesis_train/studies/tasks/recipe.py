@@ -19,7 +19,6 @@ TOPICS = Topics(
         "reading": "text reading",
         "faces": "faces",
         "obstacles": "obstacles",
-        "mobility": "mobility",
     },
 )
 RECIPE = Recipe(
