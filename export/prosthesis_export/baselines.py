@@ -184,7 +184,7 @@ def build_bundle(task: str, side: int, out: Path) -> Path:
     data = build_graph(task, side).SerializeToString(deterministic=True)
     (folder / "graph.onnx").write_bytes(data)
     manifest = Manifest.model_validate(_manifest(task, side, hashlib.sha256(data).hexdigest()))
-    text = json.dumps(manifest.model_dump(mode="json"), indent=2)
+    text = json.dumps(manifest.model_dump(mode="json", exclude_defaults=True), indent=2)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     return folder
 

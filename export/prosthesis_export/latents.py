@@ -85,7 +85,7 @@ def build_latent(artefact: Artefact, out: Path) -> Path:
         (folder / name).write_bytes(data)
         pins[name] = (hashlib.sha256(data).hexdigest(), int(model.opset_import[0].version))
     manifest = Manifest.model_validate(_manifest(artefact.name, card, sizes, pins))
-    text = json.dumps(manifest.model_dump(mode="json"), indent=2)
+    text = json.dumps(manifest.model_dump(mode="json", exclude_defaults=True), indent=2)
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
     return folder
 

@@ -98,7 +98,7 @@ def build_bundle(run: Path, out: Path) -> Path:
         "largest_difference_from_torch": differs,
         "scores": "docs/learned.md",
     }
-    for name, said in ((MANIFEST, manifest.model_dump(mode="json")), (CARD, card)):
+    for name, said in ((MANIFEST, manifest.model_dump(mode="json", exclude_defaults=True)), (CARD, card)):
         (folder / name).write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8")
     return folder
 
