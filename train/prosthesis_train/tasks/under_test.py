@@ -1,10 +1,11 @@
 """Encoders under test: anything that makes task maps of trials for one patient.
 
-By name: a shipped bundle (``luminance-32``); ``plain``, the view itself averaged to 64 x 64; ``fitted``,
-plain drawing for this patient; ``FILE.npz`` with ``maps`` f32[classes, rows, columns], a glyph set that is *told* what
-to show; or ``package.module:function``, a function of frames u8[k, t, h, w, 3] and a ``VirtualPatient`` (of which it
-may use ``view`` and ``calibration``, never more) that returns maps f32[k, t, rows, columns] in 0..1, whose t may be
-longer: several looks.
+By name: a shipped bundle (``luminance-32``); ``plain``, the view itself averaged to 64 x 64; ``fitted``, plain drawing
+for this patient; ``text-letters``, the text task's own letters for this patient, which is *told* the letter as if its
+networks had read it; ``FILE.npz`` with ``maps`` f32[classes, rows, columns], a glyph set that is *told* what to show; or
+``package.module:function``, a function of frames u8[k, t, h, w, 3] and a ``VirtualPatient`` (of which it may use
+``view`` and ``calibration``, never more) that returns maps f32[k, t, rows, columns] in 0..1, whose t may be longer:
+several looks.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import numpy.typing as npt
 from prosthesis.encoders import open_encoder
 from prosthesis.errors import ConfigError
 from prosthesis.hops import MapEncoderConfig
+from prosthesis.letters.glyphset import Glyphs
+from prosthesis.letters.shaping import shape_letters
 from prosthesis.messages import Frame, readonly
 from prosthesis.view import sample
 from prosthesis_train.observers.percepts import VirtualPatient
@@ -32,7 +35,7 @@ F32 = npt.NDArray[np.float32]
 OfFrames = Callable[[U8, VirtualPatient], F32]
 CLASSICAL = tuple(f"{kind}-{side}" for kind in ("luminance", "contrast", "edges", "saliency") for side in (32, 64))
 FRAME_NS = 100_000_000
-PLAIN_SIDE = 64
+PLAIN_SIDE = GLYPH_SIDE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ def under_test(name: str) -> UnderTest:
         return UnderTest(name, lambda trials, patient: plain(trials.frames, patient))
     if name == "fitted":
         return UnderTest(name, lambda trials, patient: fitted(trials.frames, patient), personal=True)
+    if name == "text-letters":
+        return UnderTest(name, text_letters, personal=True, told=True)
     if name.endswith(".npz"):
         return _glyphs(Path(name))
     if ":" in name:
@@ -69,6 +74,13 @@ def plain(frames: U8, patient: VirtualPatient) -> F32:
     maps = [cv2.cvtColor(sample(frame, patient.view, PLAIN_SIDE), cv2.COLOR_RGB2GRAY) for frame in _flat(frames)]
     gray: F32 = np.multiply(np.stack(maps), np.float32(1 / 255), dtype=np.float32)
     return gray.reshape(*frames.shape[:2], PLAIN_SIDE, PLAIN_SIDE)
+
+
+def text_letters(trials: Trials, patient: VirtualPatient) -> F32:
+    """Return the text task's letters for this patient, A for label 0."""
+    glyphs = Glyphs(shape_letters(patient.calibration), patient.view.field, GLYPH_SIDE)
+    alphabet = np.stack([glyphs.of(chr(ord("A") + k)) for k in range(26)])
+    return np.asarray(alphabet[trials.labels][:, None], np.float32)
 
 
 def shipped(name: str) -> OfFrames:

@@ -27,7 +27,10 @@ TASKS = (
 # the last knows the patient, and is no network
 BASELINES = ("luminance-32", "contrast-32", "edges-32", "saliency-32", "fitted")
 # encoders of ours by task, each 'package.module:function' or a glyph set's path
-OWN: dict[str, tuple[str, ...]] = {}
+OWN: dict[str, tuple[str, ...]] = {
+    "letters": ("text-letters", "learned-letters-32"),
+    "obstacle-side": ("prosthesis_train.studies.tasks.obstacle_maps:maps",),
+}
 TRIALS = 104
 # issue 6's targets at 20 % dropout: task, question, rig, least accuracy
 TARGETS = (
