@@ -2,8 +2,8 @@
 
 By name: a shipped bundle (``luminance-32``); ``plain``, the view itself averaged to 64 x 64; ``fitted``, plain drawing
 for this patient; ``text-letters``, the text task's own letters for this patient, which is *told* the letter as if its
-networks had read it; ``FILE.npz`` with ``maps`` f32[classes, rows, columns], a glyph set that is *told* what to show; or
-``package.module:function``, a function of frames u8[k, t, h, w, 3] and a ``VirtualPatient`` (of which it may use
+networks had read it; ``FILE.npz`` with ``maps`` f32[classes, rows, columns], a glyph set that is *told* what to show;
+or ``package.module:function``, a function of frames u8[k, t, h, w, 3] and a ``VirtualPatient`` (of which it may use
 ``view`` and ``calibration``, never more) that returns maps f32[k, t, rows, columns] in 0..1, whose t may be longer:
 several looks.
 """
