@@ -27,8 +27,8 @@ def draw(folder: Path, scene: Scene) -> list[str]:
     street, fps = read_clip(CLIPS / "street.mp4")
     rendered = [render(scene, k) for k in range(scene.frames)]
     rows = [row for frames, pace in ((street, fps), (rendered, FPS)) for row in _strip(frames, pace, patient)]
-    cv2.imwrite(str(folder / "tasks_obstacles.png"), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
-    return ["tasks_obstacles.png"]
+    cv2.imwrite(str(folder / "tasks_obstacles.jpg"), cv2.cvtColor(np.vstack(rows), cv2.COLOR_RGB2BGR))
+    return ["tasks_obstacles.jpg"]
 
 
 def _strip(frames: list[U8], fps: float, patient: VirtualPatient) -> list[U8]:

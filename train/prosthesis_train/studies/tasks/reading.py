@@ -43,7 +43,7 @@ SCENES = {
 STREET = ("pulse2percept", "stimuli/data/samples/ucsb-bike.jpg", "STOP")
 CONFIDENCE = 0.7  # what the encoder asks of a word before it is presented
 RENDERED, PICTURE_PX, WORD_PX, SEED = 100, 384, 192, 0
-FILM, FRAMES, EVERY_S, SIDE, DROPOUT = "text.png", 15, 0.25, 64, 0.2
+FILM, FRAMES, EVERY_S, SIDE, DROPOUT = "tasks_text.jpg", 15, 0.25, 64, 0.2
 FILM_RIGS = ("argus60", "utah96", "nhp1024")
 
 
