@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import signal
 import sys
 import threading
 import time
@@ -108,6 +109,7 @@ def test_keys_typed_at_the_terminal_of_a_run_switch_it(sim, port):
     command += ["--task", "luminance-32,edges-32", "--headless", "--source", "synthetic:bar"]
     pid, terminal = pty.fork()
     if pid == 0:  # the child, in a terminal of its own
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # who runs us in the background has it ignored
         os.execv(command[0], command)
     screen = b""
 
