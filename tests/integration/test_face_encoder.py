@@ -235,3 +235,11 @@ def test_the_verb_says_which_pattern_is_whose_and_keeps_them(tmp_path, capsys, u
     assert lines[1].split()[-1] == "eileen"
     painter = make_painter(TASK.model_copy(update={"code": str(out)}), enrolled(), *utah)
     np.testing.assert_array_equal(painter.code.maps, make_painter(TASK, enrolled(), *utah).code.maps)
+
+
+def test_who_was_seen_before_another_task_took_over_is_forgotten(encoder):
+    wait_for(lambda: encoder.encode(Frame(1, 0, astronaut()), 0).values.any(), 20, "a person on the map")
+    encoder.forget()
+    assert encoder._tracks == ()
+    assert encoder.said() == ()
+    wait_for(lambda: encoder.encode(Frame(2, 1, astronaut()), 1).values.any(), 20, "the person again")

@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 
 from prosthesis.codemap import CodeMap, Coupling, load_codemap
 from prosthesis.errors import ConfigError, ProsthesisError
-from prosthesis_train.reading import linear
+from prosthesis_train.reading import linear, maps
 from prosthesis_train.reading.bijection import Settings, bijection
 from prosthesis_train.reading.judging import correlation, jacobian_spectrum, judge, latent_error, round_trip
 from prosthesis_train.reading.maps import KINDS, choose, fit_map
@@ -268,3 +268,11 @@ def test_a_layer_is_another_librarys_coupling():
     np.testing.assert_allclose(layer._read(x)[0].sum(1), scale, atol=1e-9)
     np.testing.assert_allclose(layer.forward(x), there, atol=1e-9)
     np.testing.assert_allclose(layer.backward(there), x, atol=1e-9)
+
+
+@pytest.mark.parametrize(("scarce", "folds", "tries_ours"), [(150, 10, False), (100, 3, True)])
+def test_scarce_trials_get_fine_folds_and_no_couplings(monkeypatch, scarce, folds, tries_ours):
+    monkeypatch.setattr(maps, "SCARCE", scarce)
+    tried = choose(*trials(150, 10, 20, noise=4)).tried
+    assert {len(one.decoding) for one in tried} == {folds}
+    assert ("bijection" in [one.name for one in tried]) == tries_ours

@@ -80,6 +80,13 @@ def test_an_approaching_wall_is_bright_flashes_and_is_said(encoder):
     assert any(task_map[0].min() == 1.0 for task_map in maps)
 
 
+def test_an_alarm_from_before_another_task_took_over_is_forgotten(encoder):
+    for frame in approach(1.5, 1.0):
+        encoder.encode(frame, frame.t_ns)
+    encoder.forget()
+    assert encoder.said() == ()
+
+
 def test_a_picture_that_slides_by_says_nothing():
     encoder = open_encoder(config(), VIEW)
     for frame in approach(1.0, 1e6, shift=3.0):
