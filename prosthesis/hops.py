@@ -32,11 +32,12 @@ class LatentEncoderConfig(Strict):
 class TextEncoderConfig(Strict):
     """Words in sight, read and presented letter by letter; ``model`` names a bundle of processor ``reading``.
 
-    ``letters``: one letter after another, ``letters_per_s`` of them, dark for the share ``gap`` of each one's time and
-    for ``word_pause_s`` after a word. ``words``: the same with up to ``letters_at_once`` side by side. ``scroll``: the
-    word passes from right to left. ``fixed``: a window onto the line of text at the view's centre, as the camera sees
-    it. ``glyphs`` is ``ordinary`` or the ``.npz`` of a learned set. Words less sure than ``confidence`` do not count;
-    those still in sight come again after ``again_s`` of silence, never if null.
+    ``letters``: one letter after another, ``letters_per_s`` of them, dark for the share ``gap`` of each one's time
+    and for ``word_pause_s`` after a word; each is shown at ``looks`` places in turn. ``words``: the same with up to
+    ``letters_at_once`` side by side. ``scroll``: the word passes from right to left. ``fixed``: a window onto the
+    line of text at the view's centre, as the camera sees it. ``glyphs`` is ``ordinary`` or the ``.npz`` of a
+    learned set. Words less sure than ``confidence`` do not count; those still in sight come again after ``again_s``
+    of silence, never if null.
     """
 
     type: Literal["text"]
@@ -47,6 +48,7 @@ class TextEncoderConfig(Strict):
     letters_per_s: Annotated[float, Field(gt=0, le=20)] = 2.0
     gap: Annotated[float, Field(ge=0, lt=1)] = 0.3
     word_pause_s: Annotated[float, Field(ge=0)] = 1.0
+    looks: Annotated[int, Field(ge=1, le=4)] = 1
     letters_at_once: Annotated[int, Field(ge=2, le=8)] = 3
     glyphs: str = "ordinary"
     confidence: Fraction = 0.7

@@ -33,7 +33,7 @@ class Presenter:
     def __init__(self, config: TextEncoderConfig, view: View, glyphs: Glyphs) -> None:
         at_once = config.letters_at_once if config.mode == "words" else 1
         self._config, self._view, self.glyphs = config, view, glyphs
-        self._pace = Pace(config.letters_per_s, config.gap, config.word_pause_s, at_once)
+        self._pace = Pace(config.letters_per_s, config.gap, config.word_pause_s, at_once, config.looks)
         self.forget()
 
     def forget(self) -> None:
@@ -72,7 +72,7 @@ class Presenter:
 
     def _piece(self, text: str, age_s: float) -> F32 | None:
         piece = shown(text, age_s, self._pace)
-        return None if piece is None else self.glyphs.of(piece)
+        return None if piece is None else self.glyphs.of(*piece)
 
     def _passing(self, text: str, age_s: float) -> F32 | None:
         place = progress(text, age_s, self._pace)
@@ -142,4 +142,4 @@ def open_glyphs(config: TextEncoderConfig, view: View, calibration: Calibration 
     """Return this patient's letters; without a calibration they fill the field."""
     shape = plain_shape(view.field) if calibration is None else shape_letters(calibration)
     learned = None if config.glyphs == "ordinary" else load_letters(Path(config.glyphs), view.field, SIDE)
-    return Glyphs(shape, view.field, SIDE, learned)
+    return Glyphs(shape, view.field, SIDE, learned, config.looks)

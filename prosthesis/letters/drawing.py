@@ -12,6 +12,9 @@ from prosthesis.messages import F32
 from prosthesis.view import Field
 
 FINER = 4  # drawn so many times larger and averaged down
+# looks at a letter: up and right, up and left, below; other electrodes miss other parts of it each time (docs/text.md)
+LOOKS = ((1, 1), (-1, 1), (1, -1), (-1, -1))
+ASIDE = 0.08  # of a letter's width and height
 BETWEEN = 0.25  # gap between letters side by side, of a letter's width
 
 
@@ -24,6 +27,12 @@ class Shape:
     width_deg: float
     height_deg: float
     stroke_deg: float
+
+    def look(self, number: int) -> Shape:
+        """Return the box of one of the ``LOOKS`` at a letter."""
+        right, up = LOOKS[number]
+        x_deg, y_deg = self.x_deg + right * ASIDE * self.width_deg, self.y_deg + up * ASIDE * self.height_deg
+        return replace(self, x_deg=x_deg, y_deg=y_deg)
 
     def moved(self, right_deg: float) -> Shape:
         """Return the same box so far to the right."""

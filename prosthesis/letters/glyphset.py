@@ -21,22 +21,30 @@ FIELD_FACTOR = 1.5  # a learned set fits patients of its rig, whose fields diffe
 class Glyphs:
     """Maps f32[side, side] in 0..1 over ``field`` of letters and digits, alone or side by side.
 
-    A single letter is the one of ``learned``, where it has it; everything else is drawn in ``shape``.
+    A single letter is the one of ``learned``, where it has it; everything else is drawn in ``shape``, ``looks`` of 1,
+    or in the boxes of its first looks: learned letters do not move.
     """
 
-    def __init__(self, shape: Shape, field: Field, side: int, learned: Mapping[str, F32] | None = None) -> None:
+    def __init__(
+        self, shape: Shape, field: Field, side: int, learned: Mapping[str, F32] | None = None, looks: int = 1
+    ) -> None:
         self.shape, self.field, self.side = shape, field, side
-        drawn: dict[str, F32] = {character: draw(character, (shape,), field, side) for character in DRAWN}
+        self._boxes = tuple(shape.look(k) for k in range(looks)) if looks > 1 else (shape,)
+        known = learned or {}
         self._single = {
-            name: readonly(task_map, np.float32) for name, task_map in (drawn | dict(learned or {})).items()
+            name: [
+                readonly(known[name] if name in known else draw(name, (box,), field, side), np.float32)
+                for box in self._boxes
+            ]
+            for name in DRAWN
         }
         self._nothing: F32 = readonly(np.zeros((side, side)), np.float32)
 
-    def of(self, text: str) -> F32:
+    def of(self, text: str, look: int = 0) -> F32:
         """Return the map of what is shown at once: nothing, one letter, or a few side by side; read-only."""
         if len(text) < 2:
-            return self._single.get(text, self._nothing)
-        return draw(text, self.shape.places(len(text)), self.field, self.side)
+            return self._single[text][look] if text in self._single else self._nothing
+        return draw(text, self._boxes[look].places(len(text)), self.field, self.side)
 
     def passing(self, text: str, progress: float) -> F32:
         """Return the map of ``text`` on its way through the field, right to left, letters as large as single ones.

@@ -9,12 +9,16 @@ NS_PER_S = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The user's rate; ``gap`` is the share of each piece's time that is dark, ``word_pause_s`` follows a word."""
+    """The user's rate; ``gap`` is the share of each piece's time that is dark, ``word_pause_s`` follows a word.
+
+    Each piece is shown ``looks`` times in its time, without a gap between.
+    """
 
     letters_per_s: float
     gap: float
     word_pause_s: float
     at_once: int = 1
+    looks: int = 1
 
 
 def pieces(word: str, at_once: int) -> tuple[str, ...]:
@@ -26,15 +30,19 @@ def pieces(word: str, at_once: int) -> tuple[str, ...]:
     return tuple(word[start : start + length] for start, length in zip(starts, lengths, strict=True))
 
 
-def shown(word: str, age_s: float, pace: Pace) -> str | None:
-    """Return which piece of ``word`` is shown ``age_s`` after it began: "" in a gap, ``None`` when the word is over."""
+def shown(word: str, age_s: float, pace: Pace) -> tuple[str, int] | None:
+    """Return which piece of ``word`` is shown ``age_s`` after it began, and which of its looks.
+
+    The piece is "" in a gap; ``None`` when the word is over.
+    """
     start_s = 0.0
     for piece in pieces(word, pace.at_once):
         length_s = len(piece) / pace.letters_per_s
         if age_s < start_s + length_s:
-            return piece if age_s - start_s < length_s * (1 - pace.gap) else ""
+            part = (age_s - start_s) / (length_s * (1 - pace.gap))
+            return (piece, int(part * pace.looks)) if part < 1 else ("", 0)
         start_s += length_s
-    return "" if age_s < start_s + pace.word_pause_s else None
+    return ("", 0) if age_s < start_s + pace.word_pause_s else None
 
 
 def progress(word: str, age_s: float, pace: Pace) -> float | None:

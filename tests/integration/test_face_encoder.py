@@ -26,7 +26,7 @@ from prosthesis.protocols import Encoder
 from prosthesis.view import make_view
 from prosthesis.yamlfile import load_model
 
-TASK = load_model(TaskConfig, find("tasks", "face")).encoder
+TASK = load_model(TaskConfig, find("tasks", "face")).encoder.task
 STEP_NS = 50_000_000
 
 

@@ -80,6 +80,19 @@ def test_letters_side_by_side_stay_in_the_box_and_apart():
     assert columns.max() <= box[1]
 
 
+def test_looks_move_the_letter_to_the_four_corners_around_its_place():
+    glyphs = Glyphs(SHAPE, FIELD, 64, looks=4)
+    places = []
+    for look in range(4):
+        rows, columns = np.nonzero(glyphs.of("O", look) > 0.5)
+        places.append((columns.mean(), rows.mean()))
+    middle_x, middle_y = np.mean(places, axis=0)
+    sides = [(x > middle_x, y < middle_y) for x, y in places]
+    assert sides == [(True, True), (False, True), (True, False), (False, False)]
+    plain_rows, plain_columns = np.nonzero(Glyphs(SHAPE, FIELD, 64).of("O") > 0.5)
+    assert (middle_x, middle_y) == pytest.approx((plain_columns.mean(), plain_rows.mean()), abs=0.6)
+
+
 def test_a_passing_word_moves_left_and_its_letters_come_to_the_box_in_turn():
     glyphs = Glyphs(SHAPE, FIELD, 64)
     np.testing.assert_array_equal(glyphs.passing("OIL", 0.0)[:, 22:50], draw("O", (SHAPE,), FIELD, 64)[:, 22:50])

@@ -41,7 +41,8 @@ def test_tasks_are_balanced_repeatable_and_of_the_cameras_size(name):
     a, b = (task.trials("test", count, 3) for _ in range(2))
     assert np.array_equal(a.frames, b.frames)
     assert np.array_equal(np.bincount(a.labels), np.full(task.labels("test"), 2))
-    assert a.frames.shape == (count, 3 if name in SEQUENCES else 1, 180, 320, 3)
+    assert a.frames.shape == (count, task.lead + (3 if name in SEQUENCES else 1), 180, 320, 3)
+    assert task.pictures("train", 2, 3)[0].shape[1] == a.frames.shape[1] - task.lead
     assert not np.array_equal(a.frames, task.trials("test", count, 4).frames)
 
 

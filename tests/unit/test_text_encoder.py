@@ -41,12 +41,22 @@ def test_pieces_are_the_word_in_even_parts(word, at_once):
 
 def test_letters_come_at_the_users_rate_with_gaps_and_a_pause():
     seen = [shown("LL", age_s, PACE) for age_s in (0.0, 0.37, 0.38, 0.5, 0.87, 0.88, 1.0, 1.99, 2.0)]
-    assert seen == ["L", "L", "", "L", "L", "", "", "", None]
+    pieces_seen = [piece[0] if piece else None for piece in seen]
+    assert pieces_seen == ["L", "L", "", "L", "L", "", "", "", None]
+
+
+def test_the_looks_at_a_letter_share_its_time_evenly():
+    pace = Pace(letters_per_s=0.4, gap=0.2, word_pause_s=1.0, looks=4)
+    assert [shown("L", age_s, pace) for age_s in (0.0, 0.49, 0.51, 1.01, 1.51, 1.99)] == [
+        ("L", look) for look in (0, 0, 1, 2, 3, 3)
+    ]
+    assert shown("L", 2.01, pace) == ("", 0)
 
 
 def test_short_words_are_shown_whole_for_as_long_as_their_letters_take():
     pace = Pace(2.0, 0.0, 0.0, at_once=3)
-    assert [shown("EXIT", age_s, pace) for age_s in (0.0, 0.99, 1.0, 1.99, 2.0)] == ["EX", "EX", "IT", "IT", None]
+    seen = [shown("EXIT", age_s, pace) for age_s in (0.0, 0.99, 1.0, 1.99, 2.0)]
+    assert seen == [("EX", 0), ("EX", 0), ("IT", 0), ("IT", 0), None]
 
 
 def test_a_scrolling_word_enters_and_leaves_at_the_same_rate():

@@ -27,7 +27,7 @@ def recognise(cell: Cell, settings: Recognised) -> dict[str, float]:
     observer = load_observer(settings.task, cell.rig)
     person = virtual_patient(cell.rig, cell.patient, cell.dropout, side=SIDE, look="array")
     trials = task.trials("test", settings.trials, cell.seed)
-    maps = encoder.encode(trials, person)
+    maps = encoder.encode(trials, person)[:, task.lead :]
     found = {}
     for condition in CONDITIONS:
         seen, charge_nc = percepts(person, maps, condition, cell.seed)

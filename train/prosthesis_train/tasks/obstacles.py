@@ -1,7 +1,8 @@
-"""Obstacles in rendered scenes of known truth: on which side, how far, how soon; three frames 0.1 s apart.
+"""Obstacles in rendered scenes of known truth: on which side, how far, how soon; three frames 0.1 s apart are judged.
 
 A floor and a far wall in textures of photographs, one box that stands on the floor, a camera at eye height that walks
-straight on. Photographs are split between the parts (``data/photographs.py``).
+straight on. In the test part a second of the same walk comes before, for encoders that measure movement. Photographs
+are split between the parts (``data/photographs.py``).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from prosthesis_train.data.photographs import WHEELS, patches
 from prosthesis_train.tasks.drawing import F32, noisy
 from prosthesis_train.tasks.task import SQUARE, U8, Part, Random, Task
 
-EYE_M, WALL_M, STEP_S, FRAMES = 1.6, 14.0, 0.1, 3
+EYE_M, WALL_M, STEP_S, FRAMES, LEAD = 1.6, 14.0, 0.1, 3, 10
 # the square is the middle 34 of the camera's 60 degrees; the head is bent a little
 HALF_DEG, PITCH_DEG = 17.0, 9.0
 POOL = 160
@@ -31,7 +32,8 @@ def _textures(part: Part) -> U8:
 
 
 def scene(part: Part, random: Random, x_m: float, z_m: float, speed: float) -> U8:
-    """Return three frames of an approach at ``speed`` m/s that ends with the box ``z_m`` ahead, ``x_m`` right."""
+    """Return the frames of an approach at ``speed`` m/s that ends with the box ``z_m`` ahead, ``x_m`` right."""
+    count = FRAMES + (LEAD if part == "test" else 0)
     textures = _textures(part)
     floor, wall, skin = (textures[int(k)].astype(np.float32) for k in random.integers(POOL, size=3))
     wide, high = random.uniform(0.35, 0.8), random.uniform(0.9, 1.9)
@@ -40,8 +42,8 @@ def scene(part: Part, random: Random, x_m: float, z_m: float, speed: float) -> U
     gray = float(np.clip(floor.mean() * 0.6 + random.choice((-1, 1)) * random.uniform(60, 110), 10, 245))
     skin = np.clip(gray + 0.4 * (skin - skin.mean()), 0, 255)
     frames = []
-    for k in range(FRAMES):
-        back = (FRAMES - 1 - k) * STEP_S * speed
+    for k in range(count):
+        back = (count - 1 - k) * STEP_S * speed
         image = _ground(0.6 * floor, 0.5 * wall, back)
         _box(image, skin, x_m, z_m + back, wide, high)
         frames.append(noisy(image * light, random))
@@ -72,10 +74,18 @@ def _ground(floor: F32, wall: F32, back_m: float) -> F32:
 def _box(image: F32, skin: F32, x_m: float, z_m: float, wide: float, high: float) -> None:
     left, top = _project(x_m - wide / 2, high, z_m)
     right, bottom = _project(x_m + wide / 2, 0.0, z_m)
-    x0, x1 = (int(np.clip(v, 0, SQUARE)) for v in (left, right))
-    y0, y1 = (int(np.clip(v, 0, SQUARE)) for v in (top, bottom))
-    if x1 > x0 and y1 > y0:
-        image[y0:y1, x0:x1] = cv2.resize(skin, (x1 - x0, y1 - y0))
+    n = skin.shape[0]
+    matrix = np.array([((right - left) / n, 0, left), (0, (bottom - top) / n, top)], np.float32)
+    drawn = cv2.warpAffine(skin, matrix, (SQUARE, SQUARE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # edges between pixels, or growth would come in jumps of a pixel
+    cover = np.outer(_cover(top, bottom), _cover(left, right))
+    image += cover * (drawn - image)
+
+
+def _cover(low: float, high: float) -> F32:
+    """Return how much of each pixel the span from ``low`` to ``high`` covers."""
+    pixel = np.arange(SQUARE)
+    return np.clip(np.minimum(pixel + 1, high) - np.maximum(pixel, low), 0, 1).astype(np.float32)
 
 
 def side(part: Part, label: int, random: Random) -> U8:
@@ -100,7 +110,8 @@ def contact(part: Part, label: int, random: Random) -> U8:
 
 def _task(name: str, summary: str, classes: tuple[str, ...], draw: Callable[[Part, int, Random], U8]) -> Task:
     published = ("26x26 phosphenes, sighted walkers: 90 % of the collisions saved, simple scene (de Ruyter 2022)",)
-    return Task(name, summary, classes, draw, "rendered, textures of photographs", published, zoomable=False)
+    source = "rendered, textures of photographs"
+    return Task(name, summary, classes, draw, source, published, zoomable=False, lead=LEAD)
 
 
 TASKS = (

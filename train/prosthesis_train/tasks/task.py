@@ -40,11 +40,13 @@ Draw = Callable[[Part, int, Random], U8]
 class Task:
     """One recognition task.
 
-    ``draw(part, label, random)`` returns one trial's gray pictures u8[t, 180, 180] of the square that the rigs see;
-    nothing that ``train`` shows (font, picture, person, parameter) is in ``test``. ``zoomable`` says that a stimulus
-    may be enlarged without changing its label. With ``match`` the test part's labels are ``test_people`` others, and
-    the question is which of ``match`` pictures shows the same one. ``levels`` are the same task at given finenesses,
-    each a share of the square (a gap, a bar), coarsest last. ``published`` are human results, as context, never ours.
+    ``draw(part, label, random)`` returns one trial's gray pictures u8[t, 180, 180] of the square that the rigs see,
+    in the test part with the ``lead``; nothing that ``train`` shows (font, picture, person, parameter) is in
+    ``test``. ``zoomable`` says that a stimulus may be enlarged without changing its label. With ``match`` the test
+    part's labels are ``test_people`` others, and the question is which of ``match`` pictures shows the same one.
+    ``levels`` are the same task at given finenesses, each a share of the square (a gap, a bar), coarsest last.
+    ``lead`` is how many frames of a test trial come before those that the observer judges, for encoders that need a
+    past. ``published`` are human results, as context, never ours.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Task:
     zoomable: bool = True
     match: int = 0
     test_people: int = 0
+    lead: int = 0
     levels: tuple[tuple[float, Draw], ...] = ()
 
     @property

@@ -22,8 +22,10 @@ import numpy.typing as npt
 from prosthesis.encoders import open_encoder
 from prosthesis.errors import ConfigError
 from prosthesis.hops import MapEncoderConfig
+from prosthesis.letters.drawing import LOOKS
 from prosthesis.letters.glyphset import Glyphs
 from prosthesis.letters.shaping import shape_letters
+from prosthesis.letters.strokes import LETTERS
 from prosthesis.messages import Frame, readonly
 from prosthesis.view import sample
 from prosthesis_train.observers.percepts import VirtualPatient
@@ -77,10 +79,11 @@ def plain(frames: U8, patient: VirtualPatient) -> F32:
 
 
 def text_letters(trials: Trials, patient: VirtualPatient) -> F32:
-    """Return the text task's letters for this patient, A for label 0."""
-    glyphs = Glyphs(shape_letters(patient.calibration), patient.view.field, GLYPH_SIDE)
-    alphabet = np.stack([glyphs.of(chr(ord("A") + k)) for k in range(26)])
-    return np.asarray(alphabet[trials.labels][:, None], np.float32)
+    """Return the text task's letters for this patient, A for label 0, in all their looks."""
+    looks = len(LOOKS)
+    glyphs = Glyphs(shape_letters(patient.calibration), patient.view.field, GLYPH_SIDE, looks=looks)
+    alphabet = np.stack([[glyphs.of(letter, look) for look in range(looks)] for letter in LETTERS])
+    return np.asarray(alphabet[trials.labels], np.float32)
 
 
 def shipped(name: str) -> OfFrames:

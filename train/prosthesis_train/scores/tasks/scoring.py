@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from prosthesis.view import View
 from prosthesis_train.observers.network import SIDE
 from prosthesis_train.observers.observer import Observer, load_observer
 from prosthesis_train.observers.percepts import VirtualPatient, virtual_patient
@@ -86,31 +88,56 @@ def score(
     patients = {}
     for dropout in dropouts:
         say(f"{task} at {rig}: patients with {dropout:.0%} dropout")
-        patients[dropout] = [virtual_patient(rig, seed, dropout, side=SIDE, look="array") for seed in seeds]
+        patients[dropout] = [_patient(rig, seed, dropout) for seed in seeds]
     run = _Run(task, rig, encoder, observer, patients, tuple(seeds))
     asked: list[tuple[float, Condition]] = [(dropout, "shown") for dropout in dropouts]
     asked += [(reference, control) for control in CONTROLS]
     if words:
-        return [cell for of in asked for cell in _spell(run, *of, max(4, trials // 4))]
+        lists = [_dictation(seed, max(4, trials // 4)) for seed in seeds]
+        shown = _Shown(run, [letters for _, letters in lists])
+        return [cell for of in asked for cell in _spell(run, shown, [texts for texts, _ in lists], *of)]
     opened = open_task(task)
-    cells = [cell for of in asked for cell in _recognise(run, opened, *of, trials)]
+    shown = _Shown(run, [opened.trials("test", trials, seed) for seed in seeds])
+    cells = [cell for of in asked for cell in _recognise(run, opened, shown, *of)]
     for level, (share, _) in enumerate(opened.levels):
         say(f"{task} at {rig}: fineness {share:.3f}")
-        cells += _recognise(run, opened.at(level), reference, "shown", trials, f"at {share:.3f} of the view")
+        finer = opened.at(level)
+        shown = _Shown(run, [finer.trials("test", trials, seed) for seed in seeds])
+        cells += _recognise(run, finer, shown, reference, "shown", f"at {share:.3f} of the view")
     return cells
 
 
+@functools.lru_cache(maxsize=16)
+def _patient(rig: str, seed: int, dropout: float) -> VirtualPatient:
+    return virtual_patient(rig, seed, dropout, side=SIDE, look="array")
+
+
+class _Shown:
+    """The trials of every seed, and an encoder's maps of them, made once for all conditions that share them."""
+
+    def __init__(self, run: _Run, trials: list[Trials]) -> None:
+        self._run, self.trials = run, trials
+        self._maps: dict[tuple[int, View | VirtualPatient], F32] = {}
+
+    def maps(self, k: int, patient: VirtualPatient) -> F32:
+        """Return the maps of the ``k``-th seed's trials for a patient."""
+        key = (k, patient if self._run.encoder.personal else patient.view)
+        if key not in self._maps:
+            self._maps[key] = self._run.encoder.encode(self.trials[k], patient)
+        return self._maps[key]
+
+
 def _recognise(
-    run: _Run, task: Task, dropout: float, condition: Condition, count: int, question: str = ""
+    run: _Run, task: Task, shown: _Shown, dropout: float, condition: Condition, question: str = ""
 ) -> list[Cell]:
     answers, known, charges = [], [], []
-    for seed, patient in zip(run.seeds, run.patients[dropout], strict=True):
-        trials = task.trials("test", count, seed)
-        seen, charge = percepts(patient, run.encoder.encode(trials, patient), condition, seed)
-        answers.append(right(task, run.observer, seen, trials.labels, seed))
+    for k, (seed, patient) in enumerate(zip(run.seeds, run.patients[dropout], strict=True)):
+        labels = shown.trials[k].labels
+        seen, charge = percepts(patient, shown.maps(k, patient)[:, task.lead :], condition, seed)
+        answers.append(right(task, run.observer, seen, labels, seed))
         charges.append(charge)
         if task.match:
-            known.append(identified(run.observer.features(seen), trials.labels, seed))
+            known.append(identified(run.observer.features(seen), labels, seed))
     question = question or (f"which of {task.match}" if task.match else "")
     cells = [_cell(run, dropout, condition, question, answers, task.chance, charges)]
     if task.match:
@@ -118,18 +145,22 @@ def _recognise(
     return cells
 
 
-def _spell(run: _Run, dropout: float, condition: Condition, count: int) -> list[Cell]:
+def _dictation(seed: int, count: int) -> tuple[list[str], Trials]:
+    """Return words, and their letters in turn as trials."""
+    random = np.random.default_rng([seed, 13])
+    words = [WORDS[int(k)] for k in random.integers(len(WORDS), size=count)]
+    letters = np.concatenate([word(text, random) for text in words])[:, None]
+    labels = np.array([ord(letter) - ord("A") for text in words for letter in text])
+    return words, Trials(framed(letters), labels)
+
+
+def _spell(run: _Run, shown: _Shown, words: list[list[str]], dropout: float, condition: Condition) -> list[Cell]:
     freely: list[Bool] = []
     listed: list[Bool] = []
     charges = []
-    for seed, patient in zip(run.seeds, run.patients[dropout], strict=True):
-        random = np.random.default_rng([seed, 13])
-        words = [WORDS[int(k)] for k in random.integers(len(WORDS), size=count)]
-        letters = np.concatenate([word(text, random) for text in words])[:, None]
-        labels = np.array([ord(letter) - ord("A") for text in words for letter in text])
-        trials = Trials(framed(letters), labels)
-        seen, charge = percepts(patient, run.encoder.encode(trials, patient), condition, seed)
-        for found, answer in zip((freely, listed), spelt(run.observer, seen, words), strict=True):
+    for k, (seed, patient) in enumerate(zip(run.seeds, run.patients[dropout], strict=True)):
+        seen, charge = percepts(patient, shown.maps(k, patient), condition, seed)
+        for found, answer in zip((freely, listed), spelt(run.observer, seen, words[k]), strict=True):
             found.append(answer)
         charges.append(charge)
     any_word, of_list = "spelt", f"of a known list of {len(WORDS)}"

@@ -33,7 +33,7 @@ from prosthesis.faces.gallery import Gallery, embed
 from prosthesis.faces.layout import lay_out
 from prosthesis.faces.patterns import choose
 from prosthesis.faces.tracks import STRANGER, Track, follow
-from prosthesis.hops import FaceEncoderConfig
+from prosthesis.hops import FaceEncoderConfig, LayeredEncoderConfig
 from prosthesis.messages import F32, U8, Frame
 from prosthesis.results import Figure
 from prosthesis.view import make_view
@@ -92,10 +92,11 @@ def read_film(path: Path) -> list[U8]:
 
 
 def task() -> FaceEncoderConfig:
-    """Return the shipped task's settings: what is measured is what runs."""
+    """Return the shipped task's settings: what is measured is what runs, without the obstacles over it."""
     encoder = load_model(TaskConfig, find("tasks", "face")).encoder
-    assert isinstance(encoder, FaceEncoderConfig)
-    return encoder
+    assert isinstance(encoder, LayeredEncoderConfig)
+    assert isinstance(encoder.task, FaceEncoderConfig)
+    return encoder.task
 
 
 def identity(finder: Finder, rgb: U8) -> F32 | None:

@@ -1,6 +1,6 @@
 """The obstacle encoder as the task scores want it: ``prosthesis_train.studies.tasks.obstacle_maps:maps``.
 
-Trials are three frames 0.1 s apart; the flow has what it needs from the second one on. Boxes are left out: rendered
+Trials are frames 0.1 s apart, a second of walking before those that are judged. Boxes are left out: rendered
 boxes are nothing that the object network knows.
 """
 
