@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.view import View
 from prosthesis_train.observers.network import SIDE
 from prosthesis_train.observers.observer import Observer, load_observer
 from prosthesis_train.observers.percepts import VirtualPatient, virtual_patient
@@ -22,6 +21,7 @@ from prosthesis_train.tasks.under_test import UnderTest
 
 Bool = npt.NDArray[np.bool_]
 F32 = npt.NDArray[np.float32]
+Crop = tuple[float, float, float, float]
 DROPOUTS = (0.0, 0.1, 0.2, 0.3)
 SEEDS = (0, 1, 2)
 # of the published range, the one that the targets name: controls and finenesses are measured here
@@ -117,11 +117,12 @@ class _Shown:
 
     def __init__(self, run: _Run, trials: list[Trials]) -> None:
         self._run, self.trials = run, trials
-        self._maps: dict[tuple[int, View | VirtualPatient], F32] = {}
+        self._maps: dict[tuple[int, Crop | VirtualPatient], F32] = {}
 
     def maps(self, k: int, patient: VirtualPatient) -> F32:
         """Return the maps of the ``k``-th seed's trials for a patient."""
-        key = (k, patient if self._run.encoder.personal else patient.view)
+        # who knows nothing of the patient sees the view's crop
+        key = (k, patient if self._run.encoder.personal else patient.view.crop)
         if key not in self._maps:
             self._maps[key] = self._run.encoder.encode(self.trials[k], patient)
         return self._maps[key]

@@ -7,6 +7,7 @@ out and named.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 
+from prosthesis.bundle import MANIFEST, MODELS, bundle_names
 from prosthesis.results import Figure
 from prosthesis_train.observers.observer import FROZEN
 from prosthesis_train.scores.tasks.scoring import DROPOUTS, REFERENCE, SEEDS, Cell, score
@@ -26,13 +28,13 @@ TASKS = (
 )
 # the last knows the patient, and is no network
 BASELINES = ("luminance-32", "contrast-32", "edges-32", "saliency-32", "fitted")
-# encoders of ours by task, each 'package.module:function' or a glyph set's path
+# encoders of ours by task
 OWN: dict[str, tuple[str, ...]] = {
     "letters": ("text-letters", "learned-letters-32"),
     "words": ("text-letters", "learned-letters-32"),
-    "obstacle-side": ("prosthesis_train.studies.tasks.obstacle_maps:maps", "learned-obstacle-32"),
-    "obstacle-distance": ("prosthesis_train.studies.tasks.obstacle_maps:maps", "learned-obstacle-32"),
-    "obstacle-contact": ("prosthesis_train.studies.tasks.obstacle_maps:maps", "learned-obstacle-32"),
+    "obstacle-side": ("obstacle-flow", "learned-obstacle-32"),
+    "obstacle-distance": ("obstacle-flow", "learned-obstacle-32"),
+    "obstacle-contact": ("obstacle-flow", "learned-obstacle-32"),
 }
 TRIALS = 104
 # issue 6's targets at 20 % dropout: task, question, rig, least accuracy
@@ -78,7 +80,7 @@ def draw(folder: Path) -> list[str]:
 
 def _measured(say: Say) -> Iterator[list[Cell]]:
     for rig, task in product(RIGS, TASKS):
-        observed = "letters" if task == "words" else task
+        observed = _observed(task)
         if not (FROZEN / f"{observed}-{rig}.npz").is_file():
             say(f"{task} at {rig}: no observer; python -m prosthesis_train.observers.train {observed} {rig}")
             continue
@@ -87,14 +89,26 @@ def _measured(say: Say) -> Iterator[list[Cell]]:
 
 
 def cached(task: str, rig: str, encoder: str, say: Say) -> list[Cell]:
-    """Return the cells of one task, rig and encoder, measured once."""
-    path = CELLS / f"{task}-{rig}-{encoder.replace('/', '_').replace(':', '_')}.json"
+    """Return the cells of one task, rig and encoder, measured once by this observer through this model."""
+    path = CELLS / f"{task}-{rig}-{encoder.replace('/', '_').replace(':', '_')}-{_digest(task, rig, encoder)}.json"
     if not path.is_file():
         say(f"{task} at {rig} through {encoder}")
         cells = score(task, rig, under_test(encoder), SEEDS, DROPOUTS, TRIALS, say)
         CELLS.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps([asdict(cell) for cell in cells]), encoding="utf-8")
     return [Cell(**(said | {"each": tuple(said["each"])})) for said in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def _digest(task: str, rig: str, encoder: str) -> str:
+    """Return what tells observers, and shipped models, of the same name apart."""
+    parts = [(FROZEN / f"{_observed(task)}-{rig}.npz").read_bytes()]
+    if encoder in bundle_names():
+        parts.append((MODELS / encoder / MANIFEST).read_bytes())
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:8]
+
+
+def _observed(task: str) -> str:
+    return "letters" if task == "words" else task
 
 
 def _shown(cell: Cell) -> bool:
