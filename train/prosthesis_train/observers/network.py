@@ -23,7 +23,8 @@ class ObserverNet(nn.Module):
         )
         self.drop = nn.Dropout(0.2)
         self.join = nn.Linear(48 * 16, width)
-        self.out = nn.Linear(width, classes)
+        # who only compares names nothing
+        self.out = nn.Linear(width, classes) if classes else nn.Identity()
         taps = torch.exp(-0.5 * (torch.arange(-5, 6) / BLUR_PX) ** 2)
         self.register_buffer("taps", taps / taps.sum(), persistent=False)
 

@@ -22,7 +22,10 @@ F32 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What is known of an observer: what it was trained on, by which command, and how well it did on others."""
+    """What is known of an observer: what it was trained on, by which command, and how well it did on others.
+
+    ``how`` says it where an observer was not simply taught to name classes; it then has none.
+    """
 
     task: str
     rig: str
@@ -39,6 +42,7 @@ class Card:
     licence: str
     version: str
     sha256: str = ""
+    how: str = ""
 
 
 class Observer:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from prosthesis_train.observers.network import SIDE
 from prosthesis_train.observers.observer import Observer, load_observer
 from prosthesis_train.observers.percepts import VirtualPatient, virtual_patient
-from prosthesis_train.scores.tasks.answers import GALLERY, identified, right, spelt
+from prosthesis_train.scores.tasks.answers import GALLERY, identified, likened, right, spelt
 from prosthesis_train.scores.tasks.bootstrap import interval
 from prosthesis_train.scores.tasks.conditions import CONTROLS, Condition, percepts
 from prosthesis_train.tasks.letters import WORDS, word
@@ -110,7 +110,7 @@ def _recognise(
         answers.append(right(task, run.observer, seen, trials.labels, seed))
         charges.append(charge)
         if task.match:
-            known.append(identified(run.observer.features(seen), trials.labels, seed))
+            known.append(identified(likened(run.observer, seen), trials.labels, seed))
     question = question or (f"which of {task.match}" if task.match else "")
     cells = [_cell(run, dropout, condition, question, answers, task.chance, charges)]
     if task.match:
