@@ -3,7 +3,7 @@
 An episode is made as the test asks: one patient, one way of drawing, several people, two pictures each. Every picture
 must be found most like the other one of its person among all of the episode (N-pair loss, Sohn 2016, both ways), by
 cosines of features, of which the mean of what the patient was shown is taken away first: what every percept of an
-array has in common says nothing of who it is.
+array has in common says nothing of who it is. The network is ``network.MatcherNet``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from prosthesis_train.observers.network import ObserverNet
+from prosthesis_train.observers.network import MatcherNet
 from prosthesis_train.observers.percepts import VirtualPatient
 from prosthesis_train.observers.sources import Source, crisp, look
 from prosthesis_train.tasks.fitted import laid
@@ -29,7 +29,7 @@ I64 = npt.NDArray[np.int64]
 Random = np.random.Generator
 Say = Callable[[str], None]
 # people of an episode, two pictures each
-PEOPLE, PICTURES = 8, 2
+PEOPLE, PICTURES = 12, 2
 TEMPERATURE = 0.1
 # matches are asked this often of each probe, with other wrong pictures each time
 ASKED = 10
@@ -101,7 +101,7 @@ def likeness_loss(features: Tensor) -> Tensor:
 
 
 def fit_matcher(
-    network: ObserverNet,
+    network: MatcherNet,
     shown: Sequence[Source],
     people: Sequence[VirtualPatient],
     plan: tuple[int, int, float, float],
@@ -120,7 +120,8 @@ def fit_matcher(
         for _ in range(episodes):
             of = crowds[0] if random.random() < plain else crowds[int(random.integers(1, len(crowds)))]
             parts.append(episode(of, people[int(random.integers(len(people)))].another(random), random))
-        loss = likeness_loss(network.features(torch.cat(parts)).unflatten(0, (episodes, -1)))
+        seen = torch.cat([network.adapted(part) for part in parts])
+        loss = likeness_loss(network.features(seen).unflatten(0, (episodes, -1)))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -130,14 +131,6 @@ def fit_matcher(
             rate_per_s = 100 * episodes * PEOPLE * PICTURES / (time.monotonic() - since)
             say(f"  step {k + 1}/{steps}: loss {total / 100:.3f}, {rate_per_s:.0f} percepts/s")
             total, since = 0.0, time.monotonic()
-
-
-def centred(features: F32) -> F32:
-    """Return unit vectors of features f32[k, width] less their mean: of one patient who is used to the array."""
-    less = features - features.mean(axis=0)
-    length = np.linalg.norm(less, axis=1, keepdims=True)
-    unit: F32 = np.divide(less, length, out=np.zeros_like(less), where=length > 1e-6)
-    return unit
 
 
 def matched(features: F32, labels: I64, choices: int, seed: int) -> Bool:

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 import prosthesis
-from prosthesis_train.observers.matching import HOW, centred, fit_matcher, matched, portraits
-from prosthesis_train.observers.network import SIDE, ObserverNet
+from prosthesis_train.observers.matching import HOW, fit_matcher, matched, portraits
+from prosthesis_train.observers.network import SIDE, MatcherNet, ObserverNet
 from prosthesis_train.observers.observer import FROZEN, Card, Observer, save_observer
 from prosthesis_train.observers.percepts import VirtualPatient, virtual_patient
 from prosthesis_train.observers.sources import CLASSICAL, Source, crisp, enlarged, look, sources
@@ -59,11 +59,14 @@ def train_observer(task: Task, rig: str, settings: Settings, say: Say, folder: P
     people = training_patients(rig, settings.patients)
     squares, labels = _pictures(task, settings.pictures, settings.seed)
     shown = sources(squares, labels, people[0], settings.classical)
-    network = ObserverNet(squares.shape[1], len(_classes(task)))
+    network: ObserverNet | MatcherNet
     if task.match:
-        plan = (settings.steps, settings.batch, settings.plain, settings.rate)
-        fit_matcher(network, shown, people, plan, random, say)
+        network = MatcherNet()
+        fit_matcher(
+            network, shown, people, (settings.steps, settings.batch, settings.plain, settings.rate), random, say
+        )
     else:
+        network = ObserverNet(squares.shape[1], len(task.classes))
         _fit(network, task, people, shown, settings, random, say)
     observer = Observer(_card(task, rig, settings, squares.shape[1], network.width), network)
     validation = _validate(observer, task, rig, settings, say)
@@ -166,7 +169,7 @@ def _matched(
     """Return how often the observer finds the same person among ``task.match`` pictures, all drawn alike."""
     with torch.no_grad():
         percepts = look(patient, source.maps)
-    features = centred(observer.features(percepts))
+    features = observer.features(percepts)
     return float(matched(features, source.labels.numpy(), task.match, int(random.integers(1 << 30))).mean())
 
 

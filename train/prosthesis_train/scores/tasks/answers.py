@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from prosthesis_train.observers.matching import centred, matched
+from prosthesis_train.observers.matching import matched
 from prosthesis_train.observers.observer import Observer
 from prosthesis_train.tasks.letters import LETTERS, WORDS
 from prosthesis_train.tasks.task import Task
@@ -38,11 +38,8 @@ def right(task: Task, observer: Observer, seen: Tensor, labels: I64, seed: int) 
 
 
 def likened(observer: Observer, seen: Tensor) -> F32:
-    """Return unit vectors f32[k, width * looks] of one patient's percepts [k, looks, side, side], look by look.
-
-    Their mean is taken away: what all percepts of an array have in common says nothing of who it is.
-    """
-    looks = [centred(observer.features(seen[:, k : k + 1])) for k in range(seen.shape[1])]
+    """Return unit vectors f32[k, width * looks] of one patient's percepts [k, looks, side, side], look by look."""
+    looks = [observer.features(seen[:, k : k + 1]) for k in range(seen.shape[1])]
     return np.concatenate(looks, axis=1) / np.float32(np.sqrt(len(looks)))
 
 
