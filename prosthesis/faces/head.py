@@ -1,0 +1,97 @@
+"""A head cut out along its outline: who somebody is shows in hair, jaw and proportions before it shows in features.
+
+The outline is found by GrabCut (Rother, Kolmogorov and Blake 2004, as in OpenCV), begun from the face's box.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from prosthesis.faces.detect import Face
+from prosthesis.messages import F32, U8
+
+SIDE = 48  # pixels along a side of the drawing
+# the part looked at is this many face boxes wide and high, and this many pixels; its middle is a little above the box's
+REACH, PIXELS, ABOVE = 2.4, 72, 0.12
+# half axes in boxes: within the first all is head, beyond the second nothing is
+SURELY, AT_MOST = (0.35, 0.45), (0.95, 1.15)
+ROUNDS = 2
+# share of the head's pixels that may be white, and grays darker than this share of white that are black
+WHITE, BLACK = 0.03, 0.1
+MARGIN = 1.05
+LEAST_PIXELS = 50
+# a search whose upper rim is head by this share is repeated, so much wider, so often at most
+CUT, GROWTH, GROWTHS = 0.2, 1.35, 5
+F64 = npt.NDArray[np.float64]
+Bool = npt.NDArray[np.bool_]
+
+
+def cut_out(rgb: U8, face: Face) -> F32:
+    """Return the head f32[48, 48] in 0..1: as high as the drawing, in its middle, black around, contrast stretched.
+
+    All black when no outline is found.
+    """
+    width, centre = face.width, np.asarray(face.centre) - (0.0, ABOVE * face.width)
+    for _ in range(GROWTHS):
+        part, scale = _part(rgb, centre, width)
+        mask = _outline(part)
+        if not mask.any() or mask[RIM].mean() < CUT:
+            break
+        # the box was of a part of the face only: the outline found is the search's own
+        width *= GROWTH
+    return _drawn(part, mask)
+
+
+def _drawn(part: U8, mask: U8) -> F32:
+    if mask.sum() < LEAST_PIXELS:
+        return np.zeros((SIDE, SIDE), np.float32)
+    gray = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    white = float(np.quantile(gray[mask > 0], 1 - WHITE))
+    light = np.clip((gray / max(white, 1.0) - BLACK) / (1 - BLACK), 0.0, 1.0) * mask
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    zoom = SIDE / (MARGIN * (bottom - top))
+    # centres of pixels: (x + 0.5) * zoom = x_drawn + 0.5
+    shift = [SIDE / 2 - 0.5 - zoom * ((a + b - 1) / 2) for a, b in ((left, right), (top, bottom))]
+    matrix = np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]])
+    drawn: F32 = cv2.warpAffine(light, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR)
+    return drawn
+
+
+def _part(rgb: U8, centre: F64, width: float) -> tuple[U8, float]:
+    """Return the square around the face u8[72, 72, 3], grown by the picture's edge, and pixels there per pixel here."""
+    scale = PIXELS / (REACH * width)
+    x, y = centre
+    matrix = np.array([[scale, 0, PIXELS / 2 - 0.5 - scale * x], [0, scale, PIXELS / 2 - 0.5 - scale * y]])
+    source = cv2.GaussianBlur(rgb, (0, 0), 0.4 / scale) if scale < 0.7 else rgb
+    part: U8 = cv2.warpAffine(
+        source, matrix, (PIXELS, PIXELS), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return part, scale
+
+
+def _search() -> tuple[U8, Bool]:
+    """Return GrabCut's start u8[72, 72] and the upper rim of what may be head, bool[72, 72]."""
+    y, x = ((np.arange(PIXELS) + 0.5) / PIXELS - 0.5) * REACH, ((np.arange(PIXELS) + 0.5) / PIXELS - 0.5) * REACH
+    far = np.hypot(x[None] / AT_MOST[0], y[:, None] / AT_MOST[1])
+    mask = np.where(far > 1, cv2.GC_BGD, cv2.GC_PR_FGD).astype(np.uint8)
+    mask[np.hypot(x[None] / SURELY[0], (y[:, None] - ABOVE) / SURELY[1]) < 1] = cv2.GC_FGD
+    return mask, (far <= 1) & (far > 0.93) & (y[:, None] < 0.3)
+
+
+START, RIM = _search()
+
+
+def _outline(part: U8) -> U8:
+    """Return 1 on the head, 0 elsewhere, u8[72, 72]."""
+    mask = START.copy()
+    # its colours are clustered from a random start
+    cv2.setRNGSeed(0)
+    cv2.grabCut(part, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), ROUNDS, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
+    head = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
+    _, pieces = cv2.connectedComponents(head)
+    here = pieces[round(PIXELS * (0.5 + ABOVE / REACH)), PIXELS // 2]
+    found: U8 = (pieces == here).astype(np.uint8) * np.uint8(here > 0)
+    return found
