@@ -35,7 +35,7 @@ def cut_out(rgb: U8, face: Face) -> F32:
     """
     width, centre = face.width, np.asarray(face.centre) - (0.0, ABOVE * face.width)
     for _ in range(GROWTHS):
-        part, scale = _part(rgb, centre, width)
+        part = _part(rgb, centre, width)
         mask = _outline(part)
         if not mask.any() or mask[RIM].mean() < CUT:
             break
@@ -60,16 +60,14 @@ def _drawn(part: U8, mask: U8) -> F32:
     return drawn
 
 
-def _part(rgb: U8, centre: F64, width: float) -> tuple[U8, float]:
-    """Return the square around the face u8[72, 72, 3], grown by the picture's edge, and pixels there per pixel here."""
+def _part(rgb: U8, centre: F64, width: float) -> U8:
+    """Return the square around the face u8[72, 72, 3], grown by the picture's edge where it reaches beyond."""
     scale = PIXELS / (REACH * width)
     x, y = centre
     matrix = np.array([[scale, 0, PIXELS / 2 - 0.5 - scale * x], [0, scale, PIXELS / 2 - 0.5 - scale * y]])
     source = cv2.GaussianBlur(rgb, (0, 0), 0.4 / scale) if scale < 0.7 else rgb
-    part: U8 = cv2.warpAffine(
-        source, matrix, (PIXELS, PIXELS), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return part, scale
+    part: U8 = cv2.warpAffine(source, matrix, (PIXELS, PIXELS), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return part
 
 
 def _search() -> tuple[U8, Bool]:

@@ -1,0 +1,86 @@
+"""The face task's head as the task scores want it: ``prosthesis_train.studies.tasks.face_maps:maps``.
+
+What mode ``head`` shows of each still, bar included: found by BlazeFace, cut out along its outline, drawn as large as
+the array. Drawn faces are larger in the frame than the detector likes, so it also looks at the frame with a border; of
+what it finds the widest is taken. Where nothing is found nothing is shown. ``caricatures`` is mode ``face`` likewise.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from prosthesis.bundle import load_bundle
+from prosthesis.encoders.face import Finder, make_finder
+from prosthesis.faces.detect import Face, find_faces
+from prosthesis.faces.gallery import Gallery
+from prosthesis.faces.layout import SHAPE, Layout, lay_out
+from prosthesis.faces.present import paint_face, paint_head
+from prosthesis.faces.tracks import Track
+from prosthesis.hops import FaceEncoderConfig
+from prosthesis.messages import U8
+from prosthesis.view import View
+from prosthesis_train.observers.percepts import VirtualPatient
+
+F32 = npt.NDArray[np.float32]
+Mode = Literal["face", "head"]
+Paint = Callable[[Track, tuple[int, int], View, Layout], F32]
+
+
+def maps(frames: U8, patient: VirtualPatient) -> F32:
+    """Return maps f32[k, t, 64, 64] of frames u8[k, t, h, w, 3]: the head, and the bar."""
+    return _shown(frames, patient, "head", paint_head)
+
+
+def caricatures(frames: U8, patient: VirtualPatient) -> F32:
+    """Return maps f32[k, t, 64, 64] of frames u8[k, t, h, w, 3]: the caricature of the face, and the bar."""
+    return _shown(frames, patient, "face", paint_face)
+
+
+def _shown(frames: U8, patient: VirtualPatient, mode: Mode, paint: Paint) -> F32:
+    layout, size = lay_out(patient.view, patient.calibration), (frames.shape[3], frames.shape[2])
+    found = np.zeros((*frames.shape[:2], *SHAPE), np.float32)
+    for trial, into in zip(frames, found, strict=True):
+        for k, rgb in enumerate(trial):
+            track = seen(rgb, mode)
+            if track is not None:
+                into[k] = paint(track, size, patient.view, layout)
+    return found
+
+
+# by mode and the frame's digest: scores show the same frames to many patients
+_SEEN: dict[tuple[Mode, bytes], Track | None] = {}
+
+
+def seen(rgb: U8, mode: Mode) -> Track | None:
+    """Return the widest face in ``rgb`` with its drawing, ``None`` without one."""
+    key = (mode, hashlib.blake2b(np.ascontiguousarray(rgb), digest_size=16).digest())
+    if key not in _SEEN:
+        finder, face = _finder(mode), find_widest(rgb)
+        _SEEN[key] = None if face is None else Track(face, finder.drawn(rgb, face), 0, (), 0.0)
+    return _SEEN[key]
+
+
+def find_widest(rgb: U8) -> Face | None:
+    """Return the widest face that is found in the frame, or in the frame with half of it as a border."""
+    detector, (height, width) = _finder("head").detector, rgb.shape[:2]
+    corner = np.array([width // 2, height // 2])
+    around = cv2.copyMakeBorder(rgb, corner[1], corner[1], corner[0], corner[0], cv2.BORDER_CONSTANT)
+    faces = find_faces(rgb, detector)
+    for face in find_faces(np.asarray(around, np.uint8), detector):
+        left, top, right, bottom = (float(v) for v in np.asarray(face.box) - np.tile(corner, 2))
+        faces.append(Face(face.score, (left, top, right, bottom), face.points - corner))
+    return max(faces, key=lambda face: face.width, default=None)
+
+
+@functools.cache
+def _finder(mode: Mode) -> Finder:
+    return make_finder(
+        load_bundle("faces"), FaceEncoderConfig(type="face", mode=mode, threshold=1.0, least_px=1.0), Gallery()
+    )
