@@ -10,11 +10,12 @@ import torch
 
 from prosthesis.errors import ConfigError, ProsthesisError
 from prosthesis_train.observers import train
+from prosthesis_train.observers.matching import matched
 from prosthesis_train.observers.network import SIDE, ObserverNet
 from prosthesis_train.observers.observer import FROZEN, load_observer, save_observer
 from prosthesis_train.observers.percepts import virtual_patient
 from prosthesis_train.scores.tasks import command, scoring
-from prosthesis_train.scores.tasks.answers import identified, matched, spelt
+from prosthesis_train.scores.tasks.answers import identified, spelt
 from prosthesis_train.scores.tasks.bootstrap import interval
 from prosthesis_train.scores.tasks.conditions import percepts
 from prosthesis_train.tasks import faces, fonts
@@ -82,7 +83,9 @@ def test_test_digits_are_not_trained_on():
 def test_frozen_observers_are_what_their_cards_say(path):
     card = json.loads(path.read_text())
     observer = load_observer(card["task"], card["rig"])
-    assert observer.card.classes == open_task(card["task"]).classes
+    task = open_task(card["task"])
+    assert observer.card.classes == (() if task.match else task.classes)
+    assert bool(observer.card.how) == bool(task.match)
     assert path.with_suffix(".npz").stat().st_size < 500_000
     # patients of the scores were not seen
     assert card["patients"][0] > max(scoring.SEEDS)
