@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from prosthesis.bundle import load_bundle
 from prosthesis.encoders.face import Finder, make_finder
+from prosthesis.faces.align import aligned
 from prosthesis.faces.detect import Face, find_faces
-from prosthesis.faces.gallery import Gallery
+from prosthesis.faces.gallery import Gallery, embed
 from prosthesis.faces.layout import SHAPE, Layout, lay_out
 from prosthesis.faces.present import paint_face, paint_head
 from prosthesis.faces.tracks import Track
@@ -77,6 +78,12 @@ def find_widest(rgb: U8) -> Face | None:
         left, top, right, bottom = (float(v) for v in np.asarray(face.box) - np.tile(corner, 2))
         faces.append(Face(face.score, (left, top, right, bottom), face.points - corner))
     return max(faces, key=lambda face: face.width, default=None)
+
+
+def embedding(rgb: U8) -> F32 | None:
+    """Return the identity f32[192] of the widest face in ``rgb``, ``None`` without one."""
+    face = find_widest(rgb)
+    return None if face is None else embed(aligned(rgb, face.points), _finder("head").embedder)
 
 
 @functools.cache
