@@ -137,6 +137,8 @@ def test_interval_is_the_binomials_for_one_patient_and_wider_for_unlike_ones():
     low, high = interval(right[None])
     half = 1.96 * np.sqrt(0.75 * 0.25 / 400)
     assert (low, high) == pytest.approx((0.75 - half, 0.75 + half), abs=0.008)
+    # ten answers of each of forty pictures tell as much as forty
+    assert np.subtract(*interval(right[None], asked=10)[::-1]) == pytest.approx(2 * half * np.sqrt(10), abs=0.04)
     unlike = np.stack([np.arange(400) < 200, np.ones(400, bool), np.arange(400) < 300])
     assert np.subtract(*interval(unlike)[::-1]) > 2 * np.subtract(*interval(np.stack([right] * 3))[::-1])
 

@@ -44,7 +44,10 @@ def likened(observer: Observer, seen: Tensor) -> F32:
 
 
 def identified(features: F32, labels: I64, seed: int) -> Bool:
-    """Return bool[k]: whether each probe's person is most alike of ``GALLERY`` people, ``ENROLLED`` percepts each."""
+    """Return bool[k]: whether each probe's person is most alike of ``GALLERY`` people, ``ENROLLED`` percepts each.
+
+    Of the probe's own person fewer where the trials hold no more.
+    """
     random, found = np.random.default_rng([seed, 12]), []
     alike, pictures = features @ features.T, {int(one): np.flatnonzero(labels == one) for one in np.unique(labels)}
     for probe in range(len(labels)):
@@ -54,7 +57,7 @@ def identified(features: F32, labels: I64, seed: int) -> Bool:
         for one in (own, *others):
             known = pictures[int(one)]
             known = known[known != probe]
-            means.append(alike[probe, random.choice(known, ENROLLED, replace=False)].mean())
+            means.append(alike[probe, random.choice(known, min(ENROLLED, len(known)), replace=False)].mean())
         found.append(means[0] > max(means[1:]))
     return np.asarray(found)
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import torch
 
 from prosthesis.results import Figure
-from prosthesis_train.observers.matching import matched
+from prosthesis_train.observers.matching import ASKED, matched
 from prosthesis_train.observers.network import BLURS_PX, SIDE
 from prosthesis_train.observers.observer import Observer, centred, load_observer
 from prosthesis_train.observers.percepts import VirtualPatient, virtual_patient
@@ -158,12 +158,12 @@ def _embedded(seen: Sequence[Seen]) -> list[Figure]:
         who.append(identified(features, one.trials.labels, one.seed))
     return [
         _figure("learned code: the embedder itself, which of four", which),
-        _figure(f"learned code: the embedder itself, who of {GALLERY} enrolled", who),
+        _figure(f"learned code: the embedder itself, who of {GALLERY} enrolled", who, 1),
     ]
 
 
-def _figure(name: str, answers: list[Bool]) -> Figure:
+def _figure(name: str, answers: list[Bool], asked: int = ASKED) -> Figure:
     table = np.stack(answers)
-    low, high = interval(table)
+    low, high = interval(table, asked=asked)
     of = f"95 % over {len(table)} seeds x {table.shape[1]} answers"
     return Figure(f"faces: {name}", float(table.mean()), "", low, high, of)
