@@ -22,10 +22,9 @@ ROUNDS = 2
 WHITE, BLACK = 0.03, 0.1
 MARGIN = 1.05
 LEAST_PIXELS = 50
-# a search whose upper rim is head by this share is repeated, so much wider, so often at most
-CUT, GROWTH, GROWTHS = 0.2, 1.35, 5
+# the search is repeated so much wider, so often at most, until the outline's area grows by less than this
+GROWTH, GROWTHS, STEADY = 1.35, 5, 1.15
 F64 = npt.NDArray[np.float64]
-Bool = npt.NDArray[np.bool_]
 
 
 def cut_out(rgb: U8, face: Face) -> F32:
@@ -34,13 +33,17 @@ def cut_out(rgb: U8, face: Face) -> F32:
     All black when no outline is found.
     """
     width, centre = face.width, np.asarray(face.centre) - (0.0, ABOVE * face.width)
+    part, mask, area = np.zeros((PIXELS, PIXELS, 3), np.uint8), np.zeros((PIXELS, PIXELS), np.uint8), 0.0
     for _ in range(GROWTHS):
-        part = _part(rgb, centre, width)
-        mask = _outline(part)
-        if not mask.any() or mask[RIM].mean() < CUT:
+        wider = _part(rgb, centre, width)
+        outline = _outline(wider)
+        here = float(outline.sum()) * width**2
+        if here <= area * STEADY:
             break
-        # the box was of a part of the face only: the outline found is the search's own
-        width *= GROWTH
+        # the box may have been of a part of the face only: then the outline is the search's own, and grows with it
+        part, mask, area = wider, outline, here
+        off = np.array([float(places.mean()) for places in np.nonzero(outline)[::-1]]) + 0.5 - PIXELS / 2
+        centre, width = centre + off * (REACH * width / PIXELS), width * GROWTH
     return _drawn(part, mask)
 
 
@@ -70,16 +73,16 @@ def _part(rgb: U8, centre: F64, width: float) -> U8:
     return part
 
 
-def _search() -> tuple[U8, Bool]:
-    """Return GrabCut's start u8[72, 72] and the upper rim of what may be head, bool[72, 72]."""
-    y, x = ((np.arange(PIXELS) + 0.5) / PIXELS - 0.5) * REACH, ((np.arange(PIXELS) + 0.5) / PIXELS - 0.5) * REACH
-    far = np.hypot(x[None] / AT_MOST[0], y[:, None] / AT_MOST[1])
-    mask = np.where(far > 1, cv2.GC_BGD, cv2.GC_PR_FGD).astype(np.uint8)
-    mask[np.hypot(x[None] / SURELY[0], (y[:, None] - ABOVE) / SURELY[1]) < 1] = cv2.GC_FGD
-    return mask, (far <= 1) & (far > 0.93) & (y[:, None] < 0.3)
+def _search() -> U8:
+    """Return GrabCut's start u8[72, 72]."""
+    middle = ((np.arange(PIXELS) + 0.5) / PIXELS - 0.5) * REACH
+    x, y = middle[None], middle[:, None]
+    mask = np.where(np.hypot(x / AT_MOST[0], y / AT_MOST[1]) > 1, cv2.GC_BGD, cv2.GC_PR_FGD).astype(np.uint8)
+    mask[np.hypot(x / SURELY[0], (y - ABOVE) / SURELY[1]) < 1] = cv2.GC_FGD
+    return mask
 
 
-START, RIM = _search()
+START = _search()
 
 
 def _outline(part: U8) -> U8:

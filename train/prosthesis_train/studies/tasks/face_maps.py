@@ -1,7 +1,7 @@
 """The face task's head as the task scores want it: ``prosthesis_train.studies.tasks.face_maps:maps``.
 
 What mode ``head`` shows of each still, bar included: found by BlazeFace, cut out along its outline, drawn as large as
-the array. Drawn faces are larger in the frame than the detector likes, so it also looks at the frame with a border; of
+the array. Drawn faces are larger in the frame than the detector likes, so it also looks at the frame with borders; of
 what it finds the widest is taken. Where nothing is found nothing is shown. ``caricatures`` is mode ``face`` likewise.
 """
 
@@ -55,6 +55,8 @@ def _shown(frames: U8, patient: VirtualPatient, mode: Mode, paint: Paint) -> F32
     return found
 
 
+# of the frame's width and height
+BORDERS = (0.0, 0.25, 0.5)
 # by mode and the frame's digest: scores show the same frames to many patients
 _SEEN: dict[tuple[Mode, bytes], Track | None] = {}
 
@@ -69,14 +71,16 @@ def seen(rgb: U8, mode: Mode) -> Track | None:
 
 
 def find_widest(rgb: U8) -> Face | None:
-    """Return the widest face that is found in the frame, or in the frame with half of it as a border."""
-    detector, (height, width) = _finder("head").detector, rgb.shape[:2]
-    corner = np.array([width // 2, height // 2])
-    around = cv2.copyMakeBorder(rgb, corner[1], corner[1], corner[0], corner[0], cv2.BORDER_CONSTANT)
-    faces = find_faces(rgb, detector)
-    for face in find_faces(np.asarray(around, np.uint8), detector):
-        left, top, right, bottom = (float(v) for v in np.asarray(face.box) - np.tile(corner, 2))
-        faces.append(Face(face.score, (left, top, right, bottom), face.points - corner))
+    """Return the widest face that is found in the frame, bare or with a border of a quarter or half of it."""
+    detector, size = _finder("head").detector, np.array([rgb.shape[1], rgb.shape[0]])
+    faces = []
+    for share in BORDERS:
+        across, down = (int(v) for v in size * share)
+        around = cv2.copyMakeBorder(rgb, down, down, across, across, cv2.BORDER_CONSTANT)
+        for face in find_faces(np.asarray(around, np.uint8), detector):
+            left, top, right, bottom = face.box
+            box = (left - across, top - down, right - across, bottom - down)
+            faces.append(Face(face.score, box, face.points - np.array([across, down])))
     return max(faces, key=lambda face: face.width, default=None)
 
 
