@@ -97,7 +97,7 @@ class Painter:
             return np.zeros(SHAPE, np.float32)
         place = (frame_size, self.view, self.layout)
         if self.code is None:
-            return paint_head(fresh[0], *place) if self.heads else paint_face(fresh[0], *place)
+            return paint_head(fresh[0], *place, now_ns) if self.heads else paint_face(fresh[0], *place)
         return paint_pattern(fresh[0], *place, self.code, self.numbers)
 
 

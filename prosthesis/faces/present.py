@@ -11,8 +11,11 @@ from prosthesis.faces.tracks import STRANGER, Track
 from prosthesis.messages import F32
 from prosthesis.view import View
 
-# the oval of the caricature graph within its drawing: fractions (left, top, right, bottom); heads fill theirs so
-OVAL, HEAD = (0.14, 0.02, 0.86, 1.0), (0.08, 0.0, 0.92, 1.0)
+# the oval of the caricature graph within its drawing: fractions (left, top, right, bottom)
+OVAL = (0.14, 0.02, 0.86, 1.0)
+# of a head's drawing, one after the other: all of it, then its upper and its lower part, larger
+LOOKS = ((0.08, 0.0, 0.92, 1.0), (0.2, 0.0, 0.8, 0.62), (0.2, 0.38, 0.8, 1.0))
+LOOK_NS = 500_000_000
 BAR_LEAST, BAR_STANDING, APPROACH_FULL = 0.15, 0.6, 0.4  # shares of the bar, of its brightness; growth per second
 
 
@@ -46,10 +49,10 @@ def paint_face(track: Track, frame_size: tuple[int, int], view: View, layout: La
     return shown
 
 
-def paint_head(track: Track, frame_size: tuple[int, int], view: View, layout: Layout) -> F32:
-    """Return the map f32[64, 64] with the person's head, drawn alike whoever it is, and the bar."""
+def paint_head(track: Track, frame_size: tuple[int, int], view: View, layout: Layout, now_ns: int) -> F32:
+    """Return the map f32[64, 64] with the person's head, or at other times a part of it, and the bar."""
     shown = np.zeros(SHAPE, np.float32)
-    _place(track.drawing, HEAD, shown, layout)
+    _place(track.drawing, LOOKS[now_ns // LOOK_NS % len(LOOKS)], shown, layout)
     _bar(track, frame_size, view, layout, shown)
     return shown
 

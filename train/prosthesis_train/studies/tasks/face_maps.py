@@ -21,38 +21,42 @@ from prosthesis.encoders.face import Finder, make_finder
 from prosthesis.faces.align import aligned
 from prosthesis.faces.detect import Face, find_faces
 from prosthesis.faces.gallery import Gallery, embed
-from prosthesis.faces.layout import SHAPE, Layout, lay_out
-from prosthesis.faces.present import paint_face, paint_head
+from prosthesis.faces.layout import SHAPE, lay_out
+from prosthesis.faces.present import LOOK_NS, LOOKS, paint_face, paint_head
 from prosthesis.faces.tracks import Track
 from prosthesis.hops import FaceEncoderConfig
 from prosthesis.messages import U8
-from prosthesis.view import View
 from prosthesis_train.observers.percepts import VirtualPatient
 
 F32 = npt.NDArray[np.float32]
 Mode = Literal["face", "head"]
-Paint = Callable[[Track, tuple[int, int], View, Layout], F32]
 
 
 def maps(frames: U8, patient: VirtualPatient) -> F32:
-    """Return maps f32[k, t, 64, 64] of frames u8[k, t, h, w, 3]: the head, and the bar."""
-    return _shown(frames, patient, "head", paint_head)
+    """Return maps f32[k, 3 t, 64, 64] of frames u8[k, t, h, w, 3]: every look at the head, and the bar."""
+    layout, size = lay_out(patient.view, patient.calibration), (frames.shape[3], frames.shape[2])
+    times = [look * LOOK_NS for look in range(len(LOOKS))]
+    return _shown(
+        frames, "head", lambda track: [paint_head(track, size, patient.view, layout, now_ns) for now_ns in times]
+    )
 
 
 def caricatures(frames: U8, patient: VirtualPatient) -> F32:
     """Return maps f32[k, t, 64, 64] of frames u8[k, t, h, w, 3]: the caricature of the face, and the bar."""
-    return _shown(frames, patient, "face", paint_face)
-
-
-def _shown(frames: U8, patient: VirtualPatient, mode: Mode, paint: Paint) -> F32:
     layout, size = lay_out(patient.view, patient.calibration), (frames.shape[3], frames.shape[2])
-    found = np.zeros((*frames.shape[:2], *SHAPE), np.float32)
+    return _shown(frames, "face", lambda track: [paint_face(track, size, patient.view, layout)])
+
+
+def _shown(frames: U8, mode: Mode, paint: Callable[[Track], list[F32]]) -> F32:
+    """Return the looks of all frames one after the other; black where there is nobody."""
+    looks = len(LOOKS) if mode == "head" else 1
+    found = np.zeros((len(frames), frames.shape[1], looks, *SHAPE), np.float32)
     for trial, into in zip(frames, found, strict=True):
         for k, rgb in enumerate(trial):
             track = seen(rgb, mode)
             if track is not None:
-                into[k] = paint(track, size, patient.view, layout)
-    return found
+                into[k] = paint(track)
+    return found.reshape(len(frames), -1, *SHAPE)
 
 
 # of the frame's width and height
