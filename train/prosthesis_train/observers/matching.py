@@ -133,13 +133,15 @@ def fit_matcher(
             total, since = 0.0, time.monotonic()
 
 
-def matched(features: F32, labels: I64, choices: int, seed: int) -> Bool:
+def matched(features: F32, labels: I64, choices: int, seed: int, candidates: F32 | None = None) -> Bool:
     """Return bool[k * ASKED]: whether the picture most like a probe's, of ``choices`` pictures, is the same person's.
 
-    One of them is another picture of that person, the rest one each of others; all are seen as percepts.
+    One of them is another picture of that person, the rest one each of others; all are seen as percepts. With
+    ``candidates`` those of the same pictures are compared with the probes', as another saw them.
     """
     random, found = np.random.default_rng([seed, 11]), []
-    alike, pictures = features @ features.T, {int(one): np.flatnonzero(labels == one) for one in np.unique(labels)}
+    others_seen = features if candidates is None else candidates
+    alike, pictures = features @ others_seen.T, {int(one): np.flatnonzero(labels == one) for one in np.unique(labels)}
     for probe in np.repeat(np.arange(len(labels)), ASKED):
         own = int(labels[probe])
         same = pictures[own][pictures[own] != probe]

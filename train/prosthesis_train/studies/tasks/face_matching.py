@@ -1,9 +1,11 @@
 """What of drawn people survives the percept, and what would do without it: beside the scores of ``faces``.
 
 The ceiling is the same frozen observer before the pictures themselves, 32 pixels wide. The observer without training
-correlates percepts, blurred as the trained one's, less their mean. Who knows only a person's kind of hair, beard and
-glasses says how much of the task is coarse. The other ground is a check that heads are not cut out by its blackness.
-Learned codes are another thing: there the embedder says who it is, and the user is taught a pattern.
+correlates percepts, blurred as the trained one's, less their mean. Where candidates are seen by another patient only
+what is like a face helps: within a patient, two pictures of one person make like patterns whatever they look like. Who
+knows only a person's kind of hair, beard and glasses says how much of the task is coarse. The other ground is a check
+that heads are not cut out by its blackness. Learned codes are another thing: there the embedder says who it is, and the
+user is taught a pattern.
 """
 
 from __future__ import annotations
@@ -45,9 +47,9 @@ class Seen:
     trials: Trials
     seed: int
 
-    def which(self, features: F32) -> Bool:
-        """Return the answers to which of four, by features f32[k, width]."""
-        return matched(features, self.trials.labels, TASK.match, self.seed)
+    def which(self, features: F32, candidates: F32 | None = None) -> Bool:
+        """Return the answers to which of four, by features f32[k, width]; see ``matched``."""
+        return matched(features, self.trials.labels, TASK.match, self.seed, candidates)
 
 
 def measure(say: Say) -> list[Figure]:
@@ -82,7 +84,25 @@ def _at(rig: str, seen: Sequence[Seen], say: Say) -> list[Figure]:
         ]
         answers = [one.which(_correlated(some)) for one, some in zip(seen, shown, strict=True)]
         found.append(_figure(f"{name} at {rig}, correlation of percepts, no training", answers))
+        found.append(
+            _figure(f"{name} at {rig}, candidates seen by another patient", _across(observer, seen, people, encode))
+        )
     return [*found, *_before_clutter(rig, observer, seen, people)]
+
+
+def _across(
+    observer: Observer,
+    seen: Sequence[Seen],
+    people: Sequence[VirtualPatient],
+    encode: Callable[[U8, VirtualPatient], F32],
+) -> list[Bool]:
+    """Return the answers where the candidates are what the next patient sees: only what is face-like is in common."""
+    answers = []
+    for k, one in enumerate(seen):
+        both = (people[k], people[(k + 1) % len(people)])
+        mine, theirs = (likened(observer, _shown(one, who, encode(one.trials.frames, who))) for who in both)
+        answers.append(one.which(mine, theirs))
+    return answers
 
 
 def _before_clutter(
@@ -135,9 +155,13 @@ def _filled(mask: Bool) -> Bool:
 
 
 def _correlated(seen: torch.Tensor) -> F32:
-    """Return features that a training-free observer compares, of percepts f32[k, 1, side, side] of one patient."""
-    blurred = [cv2.GaussianBlur(picture, (0, 0), BLURS_PX[0]) for picture in np.sqrt(seen[:, 0].numpy())]
-    return centred(np.stack(blurred).reshape(len(seen), -1))
+    """Return features that a training-free observer compares, of percepts f32[k, looks, side, side] of one patient."""
+    looks = [
+        np.stack([cv2.GaussianBlur(picture, (0, 0), BLURS_PX[0]) for picture in look]).reshape(len(seen), -1)
+        for look in np.sqrt(seen.numpy()).swapaxes(0, 1)
+    ]
+    joined: F32 = np.concatenate([centred(look) for look in looks], axis=1) / np.float32(np.sqrt(len(looks)))
+    return joined
 
 
 def _kinds(trials: Trials) -> F32:
