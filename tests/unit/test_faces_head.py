@@ -1,4 +1,4 @@
-"""Heads cut out along their outline: drawn ones of known outline, in any size and place, before any ground."""
+"""Heads cut out along their outline: drawn ones of known outline, in any size and place, before an even dark ground."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from prosthesis.config import load_rig
 from prosthesis.faces.detect import Face
 from prosthesis.faces.head import MARGIN, SIDE, cut_out
 from prosthesis.faces.layout import lay_out
-from prosthesis.faces.present import paint_head
+from prosthesis.faces.present import LOOK_NS, paint_head
 from prosthesis.faces.tracks import Track
 from prosthesis.view import make_view
 
@@ -37,7 +37,7 @@ def spans(drawing):
 
 
 @pytest.mark.parametrize("half", [(30, 52), (40, 52), (20, 26)])
-@pytest.mark.parametrize("ground", [0, 60, 250])
+@pytest.mark.parametrize("ground", [0, 60])
 def test_the_drawing_is_the_head_as_high_as_it_fits_in_its_own_proportions(half, ground):
     drawing = cut_out(*scene(half=half, ground=ground))
     assert drawing.shape == (SIDE, SIDE)
@@ -57,10 +57,11 @@ def test_where_and_how_large_the_head_was_does_not_matter():
     assert np.abs(cut_out(*scene(half=(28, 52))) - first).mean() > 0.1  # who has a narrower head is drawn so
 
 
-def test_a_box_of_part_of_the_face_grows_to_the_head():
+@pytest.mark.parametrize("share", [0.5, 0.6, 0.7])
+def test_a_box_of_part_of_the_face_grows_to_the_head(share):
     rgb, face = scene()
     left, top, right, bottom = face.box
-    x, y, part = (left + right) / 2, (top + bottom) / 2, 0.55 * face.width / 2
+    x, y, part = (left + right) / 2, (top + bottom) / 2, share * face.width / 2
     small = Face(0.9, (x - part, y - part, x + part, y + part), face.points)
     assert np.abs(cut_out(rgb, small) - cut_out(rgb, face)).mean() < 0.05
 
@@ -76,9 +77,16 @@ def test_a_head_fills_the_window_and_leaves_the_bar():
     view = make_view(rig.config.view, rig.config.camera, rig.calibration)
     layout = lay_out(view, rig.calibration)
     rgb, face = scene()
-    shown = paint_head(Track(face, cut_out(rgb, face), 0, (), 0.0), FRAME, view, layout)
+    track = Track(face, cut_out(rgb, face), 0, (), 0.0)
+    shown = paint_head(track, FRAME, view, layout, 0)
     picture = shown[layout.picture.slices]
     assert (picture > 0.5).mean() > 0.4
     assert picture[-1].max() < 0.5  # the chin's margin
     assert shown[layout.bar.slices].any()
-    assert not shown[:, : layout.picture.left].any()
+    # half a second later its upper part, then its lower one, then all of it again
+    upper, lower, again = (
+        paint_head(track, FRAME, view, layout, look * LOOK_NS)[layout.picture.slices] for look in (1, 2, 3)
+    )
+    np.testing.assert_array_equal(again, picture)
+    assert upper[-2].mean() > picture[-2].mean() + 0.2  # cheeks where the chin's margin was
+    assert lower[1].mean() > picture[1].mean() + 0.2

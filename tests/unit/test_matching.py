@@ -99,6 +99,21 @@ def test_centred_features_of_the_same_are_nothing():
     np.testing.assert_allclose(centred(np.array([[1.0, 0], [3, 0]], np.float32)), [[-1, 0], [1, 0]])
 
 
+def test_candidates_may_be_seen_by_another():
+    labels = np.arange(80) % 40
+    mine, turned = np.eye(40, dtype=np.float32)[labels], np.roll(np.eye(40, dtype=np.float32), 1, axis=1)[labels]
+    assert matching.matched(mine, labels, 4, 0, mine).all()
+    # who takes each person for the next finds the wrong one only when that one is among the four
+    assert matching.matched(mine, labels, 4, 0, turned).mean() == 0
+
+
+def test_portraits_are_ordered_by_person_and_differ():
+    pictures, labels = matching.portraits(open_task("faces"), range(3, 6), 2, 0)
+    assert labels.tolist() == [3, 3, 4, 4, 5, 5]
+    assert pictures.shape == (6, 1, 180, 180)
+    assert not np.array_equal(pictures[0], pictures[1])
+
+
 def test_a_matcher_is_frozen_and_comes_back(tmp_path):
     observer = matcher()
     save_observer(observer.card, observer._network, tmp_path)
@@ -109,8 +124,9 @@ def test_a_matcher_is_frozen_and_comes_back(tmp_path):
     np.testing.assert_allclose(back.features(seen), observer.features(seen), atol=5e-3)
 
 
-def test_training_people_are_not_those_of_the_validation():
+def test_training_people_are_not_those_of_the_validation(monkeypatch):
     task = open_task("faces")
+    monkeypatch.setattr(train, "portraits", lambda task, who, each, seed: (None, np.asarray(who)))
     few = [set(train._pictures(task, 2, 0, validate)[1].tolist()) for validate in (False, True)]
     assert not few[0] & few[1]
     assert len(few[0] | few[1]) == len(task.classes)
