@@ -90,7 +90,7 @@ def _outline(part: U8) -> U8:
     mask = START.copy()
     # its colours are clustered from a random start
     cv2.setRNGSeed(0)
-    cv2.grabCut(part, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), ROUNDS, cv2.GC_INIT_WITH_MASK)  # type: ignore[call-overload]
+    cv2.grabCut(part, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), ROUNDS, cv2.GC_INIT_WITH_MASK)
     head = np.isin(mask, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
     _, pieces = cv2.connectedComponents(head)
     here = pieces[round(PIXELS * (0.5 + ABOVE / REACH)), PIXELS // 2]

@@ -121,9 +121,9 @@ def fit_matcher(
             of = crowds[0] if random.random() < plain else crowds[int(random.integers(1, len(crowds)))]
             parts.append(episode(of, people[int(random.integers(len(people)))].another(random), random))
         seen = torch.cat([network.adapted(part) for part in parts])
-        loss = likeness_loss(network.features(seen).unflatten(0, (episodes, -1)))
+        loss = likeness_loss(network.features(seen).view(episodes, -1, network.width))
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
         schedule.step()
         total += loss.item()

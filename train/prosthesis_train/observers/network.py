@@ -80,7 +80,8 @@ class MatcherNet(nn.Module):
         """Return f32[b, width] of what ``adapted`` made of percepts."""
         coarse = nn.functional.avg_pool2d(adapted[:, :1], 2).flatten(1)
         added: Tensor = self.join(self.drop(self.body(adapted)))
-        return self.linear(coarse) + added
+        read: Tensor = self.linear(coarse)
+        return read + added
 
 
 def _body(inputs: int) -> tuple[nn.Module, ...]:

@@ -40,7 +40,8 @@ def right(task: Task, observer: Observer, seen: Tensor, labels: I64, seed: int) 
 def likened(observer: Observer, seen: Tensor) -> F32:
     """Return unit vectors f32[k, width * looks] of one patient's percepts [k, looks, side, side], look by look."""
     looks = [observer.features(seen[:, k : k + 1]) for k in range(seen.shape[1])]
-    return np.concatenate(looks, axis=1) / np.float32(np.sqrt(len(looks)))
+    joined: F32 = np.concatenate(looks, axis=1) / np.float32(np.sqrt(len(looks)))
+    return joined
 
 
 def identified(features: F32, labels: I64, seed: int) -> Bool:

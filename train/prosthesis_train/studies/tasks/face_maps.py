@@ -67,7 +67,7 @@ _SEEN: dict[tuple[Mode, bytes], Track | None] = {}
 
 def seen(rgb: U8, mode: Mode) -> Track | None:
     """Return the widest face in ``rgb`` with its drawing, ``None`` without one."""
-    key = (mode, hashlib.blake2b(np.ascontiguousarray(rgb), digest_size=16).digest())
+    key = (mode, hashlib.blake2b(rgb.tobytes(), digest_size=16).digest())
     if key not in _SEEN:
         finder, face = _finder(mode), find_widest(rgb)
         _SEEN[key] = None if face is None else Track(face, finder.drawn(rgb, face), 0, (), 0.0)

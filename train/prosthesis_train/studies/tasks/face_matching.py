@@ -134,7 +134,7 @@ def pictures(trials: Trials) -> torch.Tensor:
 def cluttered(frames: U8, random: Random) -> U8:
     """Return frames u8[k, t, h, w, 3] whose black ground is gray blobs of 0..120, another for each trial."""
     height, width = frames.shape[2:4]
-    out = frames.copy()
+    out: U8 = frames.copy()
     for trial in out:
         coarse = random.uniform(0, 120, (1 + height // 30, 1 + width // 30)).astype(np.float32)
         ground = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
