@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from prosthesis_train.observers.matching import ASKED
 from prosthesis_train.observers.network import SIDE
 from prosthesis_train.observers.observer import Observer, load_observer
 from prosthesis_train.observers.percepts import VirtualPatient, virtual_patient
-from prosthesis_train.scores.tasks.answers import GALLERY, identified, right, spelt
+from prosthesis_train.scores.tasks.answers import GALLERY, identified, likened, right, spelt
 from prosthesis_train.scores.tasks.bootstrap import interval
 from prosthesis_train.scores.tasks.conditions import CONTROLS, Condition, percepts
 from prosthesis_train.tasks.letters import WORDS, word
@@ -138,9 +139,10 @@ def _recognise(
         answers.append(right(task, run.observer, seen, labels, seed))
         charges.append(charge)
         if task.match:
-            known.append(identified(run.observer.features(seen), labels, seed))
+            known.append(identified(likened(run.observer, seen), labels, seed))
     question = question or (f"which of {task.match}" if task.match else "")
-    cells = [_cell(run, dropout, condition, question, answers, task.chance, charges)]
+    asked = ASKED if task.match else 1
+    cells = [_cell(run, dropout, condition, question, answers, task.chance, charges, asked)]
     if task.match:
         cells.append(_cell(run, dropout, condition, f"who of {GALLERY}", known, 1 / GALLERY, charges))
     return cells
@@ -179,9 +181,10 @@ def _cell(
     answers: list[Bool],
     chance: float,
     charges: list[float],
+    asked: int = 1,
 ) -> Cell:
     table, patients = np.stack(answers), run.patients[dropout]
-    low, high = interval(table)
+    low, high = interval(table, asked=asked)
     return Cell(
         task=run.name,
         question=question,

@@ -32,6 +32,7 @@ BASELINES = ("luminance-32", "contrast-32", "edges-32", "saliency-32", "fitted")
 OWN: dict[str, tuple[str, ...]] = {
     "letters": ("text-letters", "learned-letters-32"),
     "words": ("text-letters", "learned-letters-32"),
+    "faces": ("prosthesis_train.studies.tasks.face_maps:maps", "prosthesis_train.studies.tasks.face_maps:caricatures"),
     "obstacle-side": ("obstacle-flow", "learned-obstacle-32"),
     "obstacle-distance": ("obstacle-flow", "learned-obstacle-32"),
     "obstacle-contact": ("obstacle-flow", "learned-obstacle-32"),
@@ -156,8 +157,8 @@ def _percent(share: float) -> float:
 
 
 def _short(encoder: str) -> str:
-    """Return a function's module for its path."""
-    return encoder.split(":")[0].rsplit(".", 1)[-1] if ":" in encoder else encoder
+    """Return a function without its package."""
+    return encoder.rsplit(".", 1)[-1] if ":" in encoder else encoder
 
 
 def _against(task: str, question: str, rig: str, least: float, cells: list[Cell]) -> Figure:
