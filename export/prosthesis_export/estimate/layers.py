@@ -15,7 +15,8 @@ class Layer:
 
     ``weights``, ``reads`` and ``writes`` are counts of values, not bytes: the precision decides those. ``kind`` says
     what does the work: ``matrix`` runs on tensor cores where there are some, ``depthwise`` does not, ``move`` computes
-    next to nothing.
+    next to nothing. ``rows`` and ``columns`` are those of a matrix layer's result: places (or vectors) by channels.
+    ``winograd`` layers are 3x3 convolutions of stride 1, which can be done with fewer multiplications.
     """
 
     name: str
@@ -24,6 +25,9 @@ class Layer:
     weights: int
     reads: int
     writes: int
+    rows: int = 0
+    columns: int = 0
+    winograd: bool = False
 
 
 @dataclass(slots=True)
@@ -31,26 +35,45 @@ class Sheet:
     """Writes down a network layer by layer; every method takes and returns (channels, height, width)."""
 
     rows: list[Layer] = field(default_factory=list)
+    gated: bool = False
 
     def conv(
-        self, at: Shape, channels: int, kernel: int = 1, stride: int = 1, *, groups: int = 1, residual: bool = False
+        self,
+        at: Shape,
+        channels: int,
+        kernel: int = 1,
+        stride: int = 1,
+        *,
+        groups: int = 1,
+        residual: bool = False,
+        gated: bool | None = None,
     ) -> Shape:
-        """A convolution with its bias, normalisation and activation; ``residual`` adds another tensor to its output."""
+        """A convolution with its bias, normalisation and activation; ``residual`` adds another tensor to its output.
+
+        ``gated`` activations (SiLU, hard swish: a product with a sigmoid) are kernels of their own, others are not.
+        """
         c, h, w = at
         out = (channels, -(-h // stride), -(-w // stride))
         weights = channels * (c // groups) * kernel * kernel
         size = _size(out)
         depthwise = groups == c and groups > 1
+        apart = self.gated if gated is None else gated
+        other = size if residual else 0
         self.rows.append(
             Layer(
                 f"conv {kernel}x{kernel} {c} to {channels} at {out[1]}x{out[2]}",
                 "depthwise" if depthwise else "matrix",
                 2.0 * weights * out[1] * out[2],
                 weights + channels,
-                _size(at) + (size if residual else 0),
+                _size(at) + (0 if apart else other),
                 size,
+                out[1] * out[2],
+                channels,
+                kernel == 3 and stride == 1 and groups == 1,
             )
         )
+        if apart:
+            self.move(f"activation {channels} at {out[1]}x{out[2]}", size + other, size)
         return out
 
     def linear(self, rows: int, width: int, out: int, *, residual: bool = False) -> None:
@@ -58,13 +81,14 @@ class Sheet:
         weights = width * out
         reads = rows * width + (rows * out if residual else 0)
         name = f"linear {width} to {out} on {rows}"
-        self.rows.append(Layer(name, "matrix", 2.0 * rows * weights, weights + out, reads, rows * out))
+        self.rows.append(Layer(name, "matrix", 2.0 * rows * weights, weights + out, reads, rows * out, rows, out))
 
     def product(self, batch: int, rows: int, inner: int, columns: int) -> None:
         """``batch`` products of two activations, as in attention."""
         operations = 2.0 * batch * rows * inner * columns
         reads, writes = batch * inner * (rows + columns), batch * rows * columns
-        self.rows.append(Layer(f"product {rows}x{inner}x{columns}", "matrix", operations, 0, reads, writes))
+        name = f"product {rows}x{inner}x{columns}"
+        self.rows.append(Layer(name, "matrix", operations, 0, reads, writes, batch * rows, columns))
 
     def move(self, name: str, reads: int, writes: int) -> None:
         """Whatever reads and writes and hardly computes: pooling, resizing, softmax, transposition."""

@@ -50,10 +50,10 @@ def fcn_resnet18(height: int, width: int, classes: int = 21) -> list[Layer]:
 def mobilenet_v3(*, large: bool, classes: int = 1000) -> list[Layer]:
     """MobileNetV3 (Howard et al. 2019, arXiv 1905.02244, tables 1 and 2) at 224x224."""
     sheet = Sheet()
-    at = sheet.conv((3, 224, 224), 16, 3, 2)
-    for kernel, wide, out, squeeze, stride in _LARGE if large else _SMALL:
-        at = _inverted(sheet, at, kernel, wide, out, squeeze, stride)
-    at = sheet.mean(sheet.conv(at, 960 if large else 576))
+    at = sheet.conv((3, 224, 224), 16, 3, 2, gated=True)
+    for kernel, wide, out, squeeze, stride, gated in _LARGE if large else _SMALL:
+        at = _inverted(sheet, at, kernel, wide, out, stride, squeeze=squeeze, gated=gated)
+    at = sheet.mean(sheet.conv(at, 960 if large else 576, gated=True))
     hidden = 1280 if large else 1024
     sheet.linear(1, at[0], hidden)
     sheet.linear(1, hidden, classes)
@@ -62,7 +62,7 @@ def mobilenet_v3(*, large: bool, classes: int = 1000) -> list[Layer]:
 
 def yolov8(depth: float, width: float, most: int, side: int = 640, classes: int = 80) -> list[Layer]:
     """YOLOv8 as its public description draws it (docs.ultralytics.com/models/yolov8): n, s and m by two factors."""
-    sheet = Sheet()
+    sheet = Sheet(gated=True)
 
     def wide(channels: int) -> int:
         return -(-round(min(channels, most) * width) // 8) * 8
@@ -82,17 +82,20 @@ def yolov8(depth: float, width: float, most: int, side: int = 640, classes: int 
     n5 = _c2f(sheet, _join(sheet.conv(n4, wide(512), 3, 2), p5), wide(1024), deep(3))
     boxes, kinds = max(16, n3[0] // 4, 64), max(n3[0], min(classes, 100))
     for level in (n3, n4, n5):
-        sheet.conv(sheet.conv(sheet.conv(level, boxes, 3), boxes, 3), 64)
-        sheet.conv(sheet.conv(sheet.conv(level, kinds, 3), kinds, 3), classes)
+        sheet.conv(sheet.conv(sheet.conv(level, boxes, 3), boxes, 3), 64, gated=False)
+        sheet.conv(sheet.conv(sheet.conv(level, kinds, 3), kinds, 3), classes, gated=False)
     places = sum(level[1] * level[2] for level in (n3, n4, n5))
     sheet.move("boxes from distributions", 64 * places, 4 * places)
     sheet.move("one list of boxes and scores", (4 + classes) * places, (4 + classes) * places)
     return sheet.rows
 
 
-def yolox(depth: float, width: float, side: int = 640, classes: int = 80) -> list[Layer]:
-    """YOLOX (Ge et al. 2021, arXiv 2107.08430): CSPDarknet with a space-to-depth stem, PAFPN, decoupled heads."""
-    sheet = Sheet()
+def yolox(depth: float, width: float, side: int = 640, classes: int = 80, *, leaky: bool = False) -> list[Layer]:
+    """YOLOX (Ge et al. 2021, arXiv 2107.08430): CSPDarknet with a space-to-depth stem, PAFPN, decoupled heads.
+
+    ``leaky`` has leaky rectifiers for SiLU, as compilers for other accelerators want it.
+    """
+    sheet = Sheet(gated=not leaky)
     base = max(round(3 * depth), 1)
     c = int(64 * width)
     sheet.move("space to depth", 3 * side * side, 3 * side * side)
@@ -109,9 +112,9 @@ def yolox(depth: float, width: float, side: int = 640, classes: int = 80) -> lis
     n5 = _csp(sheet, _join(sheet.conv(n4, 8 * c, 3, 2), f5), 16 * c, base)
     for level in (n3, n4, n5):
         stem = sheet.conv(level, 4 * c)
-        sheet.conv(sheet.conv(sheet.conv(stem, 4 * c, 3), 4 * c, 3), classes)
+        sheet.conv(sheet.conv(sheet.conv(stem, 4 * c, 3), 4 * c, 3), classes, gated=False)
         boxes = sheet.conv(sheet.conv(stem, 4 * c, 3), 4 * c, 3)
-        sheet.conv(boxes, 5)
+        sheet.conv(boxes, 5, gated=False)
     places = sum(level[1] * level[2] for level in (n3, n4, n5))
     sheet.move("one list of boxes and scores", (5 + classes) * places, (5 + classes) * places)
     return sheet.rows
@@ -121,6 +124,7 @@ NETWORKS: dict[str, Callable[[], list[Layer]]] = {
     "yolov8n": lambda: yolov8(1 / 3, 0.25, 1024),
     "yolov8s": lambda: yolov8(1 / 3, 0.5, 1024),
     "yolov8m": lambda: yolov8(2 / 3, 0.75, 768),
+    "yolox-s leaky": lambda: yolox(1 / 3, 0.5, leaky=True),
     "yolox-s": lambda: yolox(1 / 3, 0.5),
     "yolox-m": lambda: yolox(2 / 3, 0.75),
     "yolox-l": lambda: yolox(1.0, 1.0),
@@ -133,37 +137,37 @@ NETWORKS: dict[str, Callable[[], list[Layer]]] = {
     "fcn-resnet18 1024x512": lambda: fcn_resnet18(512, 1024),
 }
 
-# kernel, expanded width, output, squeeze and excitation, stride
-_Block = tuple[int, int, int, bool, int]
+# kernel, expanded width, output, squeeze and excitation, stride, hard swish
+_Block = tuple[int, int, int, bool, int, bool]
 _LARGE: tuple[_Block, ...] = (
-    (3, 16, 16, False, 1),
-    (3, 64, 24, False, 2),
-    (3, 72, 24, False, 1),
-    (5, 72, 40, True, 2),
-    (5, 120, 40, True, 1),
-    (5, 120, 40, True, 1),
-    (3, 240, 80, False, 2),
-    (3, 200, 80, False, 1),
-    (3, 184, 80, False, 1),
-    (3, 184, 80, False, 1),
-    (3, 480, 112, True, 1),
-    (3, 672, 112, True, 1),
-    (5, 672, 160, True, 2),
-    (5, 960, 160, True, 1),
-    (5, 960, 160, True, 1),
+    (3, 16, 16, False, 1, False),
+    (3, 64, 24, False, 2, False),
+    (3, 72, 24, False, 1, False),
+    (5, 72, 40, True, 2, False),
+    (5, 120, 40, True, 1, False),
+    (5, 120, 40, True, 1, False),
+    (3, 240, 80, False, 2, True),
+    (3, 200, 80, False, 1, True),
+    (3, 184, 80, False, 1, True),
+    (3, 184, 80, False, 1, True),
+    (3, 480, 112, True, 1, True),
+    (3, 672, 112, True, 1, True),
+    (5, 672, 160, True, 2, True),
+    (5, 960, 160, True, 1, True),
+    (5, 960, 160, True, 1, True),
 )
 _SMALL: tuple[_Block, ...] = (
-    (3, 16, 16, True, 2),
-    (3, 72, 24, False, 2),
-    (3, 88, 24, False, 1),
-    (5, 96, 40, True, 2),
-    (5, 240, 40, True, 1),
-    (5, 240, 40, True, 1),
-    (5, 120, 48, True, 1),
-    (5, 144, 48, True, 1),
-    (5, 288, 96, True, 2),
-    (5, 576, 96, True, 1),
-    (5, 576, 96, True, 1),
+    (3, 16, 16, True, 2, False),
+    (3, 72, 24, False, 2, False),
+    (3, 88, 24, False, 1, False),
+    (5, 96, 40, True, 2, True),
+    (5, 240, 40, True, 1, True),
+    (5, 240, 40, True, 1, True),
+    (5, 120, 48, True, 1, True),
+    (5, 144, 48, True, 1, True),
+    (5, 288, 96, True, 2, True),
+    (5, 576, 96, True, 1, True),
+    (5, 576, 96, True, 1, True),
 )
 
 
@@ -179,9 +183,11 @@ def _resnet_trunk(sheet: Sheet, depths: tuple[int, int, int, int], size: tuple[i
     return at
 
 
-def _inverted(sheet: Sheet, at: Shape, kernel: int, wide: int, out: int, squeeze: bool, stride: int) -> Shape:
-    inside = sheet.conv(at, wide) if wide != at[0] else at
-    inside = sheet.conv(inside, wide, kernel, stride, groups=wide)
+def _inverted(
+    sheet: Sheet, at: Shape, kernel: int, wide: int, out: int, stride: int, *, squeeze: bool, gated: bool
+) -> Shape:
+    inside = sheet.conv(at, wide, gated=gated) if wide != at[0] else at
+    inside = sheet.conv(inside, wide, kernel, stride, groups=wide, gated=gated)
     if squeeze:
         few = -(-(wide // 4) // 8) * 8
         sheet.mean(inside)

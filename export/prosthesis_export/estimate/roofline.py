@@ -1,6 +1,6 @@
 """Time of a network on a board: a roofline a layer, a floor a kernel, and efficiencies fitted to measurements.
 
-time = sum over layers of max(operations / (efficiency x peak), bytes / (efficiency x bandwidth)) + floor.
+time = sum over layers of max(operations / (efficiency x peak x filling), bytes / (efficiency x bandwidth)) + floor.
 """
 
 from __future__ import annotations
@@ -11,23 +11,30 @@ from dataclasses import dataclass
 from prosthesis.boards import BoardConfig, Mode, Precision
 from prosthesis_export.estimate.layers import Layer
 
-BYTES = {"fp32": 4, "fp16": 2, "int8": 1}
+BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 2, "int8": 1}
 # published times of one network on one board differ this much between laboratories; a factor of two in all
 LOW, HIGH = 0.7, 1.4
+# results are made in tiles, one multiprocessor a tile (CUTLASS's common sizes)
+TILES = ((128, 128), (128, 64), (64, 64))
+# F(2x2, 3x3) needs 16 multiplications where the plain way needs 36 (Lavin and Gray 2016, arXiv 1509.09308)
+WINOGRAD = 36 / 16
+# tensor cores of these take FP32 as TF32, at half of their FP16 rate
+TF32 = ("ampere", "blackwell")
 
 
 @dataclass(frozen=True, slots=True)
 class Efficiency:
-    """How much of a peak is reached: shares of the dense peaks and of the bandwidth, and a floor in us a kernel.
+    """Which share of a peak is reached, by tensor cores in three precisions, by plain lanes, and by the memory.
 
-    ``fp32`` is of the CUDA cores' peak and may pass 1, since TensorRT takes tensor cores for FP32 too (TF32).
+    ``kernel_kilocycles`` is the floor: what a kernel takes at least, in thousands of the processor's clocks.
     """
 
-    fp32: float
+    tf32: float
     fp16: float
     int8: float
+    lanes: float
     memory: float
-    kernel_us: float
+    kernel_kilocycles: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ class Range:
 
 
 def spread(middle: float) -> Range:
-    """Return the range that is printed for a middle estimate of a time."""
+    """Return the range that is printed for a middle estimate."""
     return Range(LOW * middle, middle, HIGH * middle)
 
 
@@ -60,12 +67,12 @@ def costs(
     layers: Sequence[Layer], board: BoardConfig, mode: Mode, precision: Precision, efficiency: Efficiency
 ) -> list[Cost]:
     """Return what each layer costs; ``ConfigError`` when the board does not run ``precision``."""
-    rates = _rates(board, mode, precision, efficiency)
+    board.peak(precision, mode)
     bandwidth = efficiency.memory * board.bytes_per_s(mode)
-    floor = efficiency.kernel_us * 1e-6
+    floor = efficiency.kernel_kilocycles * 1e-3 / mode.mhz
     out = []
     for layer in layers:
-        compute = layer.operations / rates["matrix" if layer.kind == "matrix" else "other"]
+        compute = layer.operations / _rate(layer, board, mode, precision, efficiency)
         moved = bytes_moved(layer, precision) / bandwidth
         bound = max((compute, "compute"), (moved, "memory"), (floor, "launch"))[1]
         out.append(Cost(layer, max(compute, moved) + floor, bound))
@@ -84,11 +91,32 @@ def bytes_moved(layer: Layer, precision: Precision) -> int:
     return (layer.weights + layer.reads + layer.writes) * BYTES[precision]
 
 
-def _rates(board: BoardConfig, mode: Mode, precision: Precision, efficiency: Efficiency) -> dict[str, float]:
-    """Return operations a second of what tensor cores do and of the rest."""
-    peak = board.peak(precision, mode)
-    plain = board.peak("fp32", mode) * efficiency.fp32
-    if board.processor.tensor_cores and precision != "fp32":
-        return {"matrix": peak * (efficiency.fp16 if precision == "fp16" else efficiency.int8), "other": plain}
-    # without tensor cores every precision runs on the same lanes, as well filled as in FP32
-    return {"matrix": peak * efficiency.fp32, "other": plain}
+def filling(rows: int, columns: int, units: int) -> float:
+    """Return the share of the multiprocessors' tiles that a result of this size fills, with the best of the tiles.
+
+    The last round of tiles may leave multiprocessors idle, and the outermost tiles may stick out.
+    """
+    shares = []
+    for high, wide in TILES:
+        tiles = -(-rows // high) * -(-columns // wide)
+        rounds = -(-tiles // units)
+        shares.append(rows * columns / (rounds * units * high * wide))
+    return max(shares)
+
+
+def _rate(layer: Layer, board: BoardConfig, mode: Mode, precision: Precision, efficiency: Efficiency) -> float:
+    """Return the operations a second that one layer reaches."""
+    if layer.kind != "matrix":
+        return board.peak("fp32", mode) * efficiency.lanes
+    if on_tensor_cores(board, precision):
+        full = board.peak("fp16", mode) / 2 if precision == "fp32" else board.peak(precision, mode)
+        share = {"fp32": efficiency.tf32, "fp16": efficiency.fp16, "int8": efficiency.int8}[precision]
+        return full * share * filling(layer.rows, layer.columns, mode.units)
+    fewer = WINOGRAD if layer.winograd and board.processor.type == "gpu" else 1.0
+    return board.peak(precision, mode) * efficiency.lanes * fewer
+
+
+def on_tensor_cores(board: BoardConfig, precision: Precision) -> bool:
+    """Return whether the board does matrices of this precision on tensor cores."""
+    processor = board.processor
+    return processor.tensor_cores and (precision != "fp32" or processor.architecture in TF32)

@@ -1,0 +1,86 @@
+"""Times that others measured and published: what the estimator is fitted to, and apart from them what it is tested on.
+
+A time is that of the network on the GPU, batch 1, without copies. ``FIT`` and ``LANES`` are fitted to, nothing else is.
+``SEEN`` was looked at while the form of the model was chosen; ``UNSEEN`` was first compared when the model was done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prosthesis.boards import Precision
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One published time of a network of ``networks.py`` on a board in a power mode, in ms; ``power_w`` if told."""
+
+    network: str
+    board: str
+    mode: str
+    precision: Precision
+    ms: float
+    source: str
+    power_w: float | None = None
+
+
+CHOI = "hokwangchoi/jetson-orin-nano-benchmarks, raw JSON of 2026-04-14 (JetPack 6.2, TensorRT 10.3, trtexec GPU time)"
+KIM = "the0807/YOLOv8-ONNX-TensorRT (Orin Nano, nvpmodel -m 0, jetson_clocks)"
+IDEIN = "Idein/aicast_jetson_benchmark (JetPack 5.1.2 and 4.6.1, trtexec; FP16 on Orin its GPU time, others from its throughput)"
+DUSTY = "dusty-nv/jetson-inference, change log of 2019-10-03 (frames a second; FP16)"
+NOTA = "Nota NetsPresso Trainer, table of TensorRT latencies (FP16; power mode not told, the fastest assumed)"
+
+FIT: tuple[Measured, ...] = (
+    Measured("yolov8n", "orin_nano_8gb_super", "15W", "fp32", 11.04, CHOI, 10.88),
+    Measured("yolov8n", "orin_nano_8gb_super", "15W", "fp16", 6.13, CHOI, 10.21),
+    Measured("yolov8n", "orin_nano_8gb_super", "15W", "int8", 4.90, CHOI, 9.08),
+    Measured("yolov8n", "orin_nano_8gb_super", "MAXN_SUPER", "fp32", 8.36, CHOI, 14.30),
+    Measured("yolov8n", "orin_nano_8gb_super", "MAXN_SUPER", "fp16", 4.43, CHOI, 14.14),
+    Measured("yolov8n", "orin_nano_8gb_super", "MAXN_SUPER", "int8", 3.49, CHOI, 12.49),
+    Measured("yolov8n", "orin_nano_8gb", "15W", "fp16", 7.3, KIM),
+    Measured("yolov8s", "orin_nano_8gb", "15W", "fp16", 11.4, KIM),
+    Measured("yolov8m", "orin_nano_8gb", "15W", "fp16", 23.6, KIM),
+    Measured("yolov8n", "orin_nano_8gb", "15W", "int8", 5.8, KIM),
+    Measured("yolov8s", "orin_nano_8gb", "15W", "int8", 8.2, KIM),
+    Measured("yolov8m", "orin_nano_8gb", "15W", "int8", 17.1, KIM),
+)
+
+# boards without tensor cores have one efficiency of their own
+LANES: tuple[Measured, ...] = (
+    Measured("yolox-s leaky", "jetson_nano", "MAXN", "fp32", 1000 / 6.5, IDEIN),
+    Measured("yolox-s leaky", "jetson_nano", "MAXN", "fp16", 1000 / 10.6, IDEIN),
+)
+
+SEEN: tuple[Measured, ...] = (
+    Measured("yolox-s leaky", "orin_nano_8gb", "15W", "fp32", 1000 / 49.0, IDEIN),
+    Measured("yolox-s leaky", "orin_nano_8gb", "15W", "fp16", 10.18, IDEIN),
+    Measured("yolox-s leaky", "orin_nano_8gb", "15W", "int8", 1000 / 126.3, IDEIN),
+    Measured("fcn-resnet18 512x256", "jetson_nano", "MAXN", "fp16", 1000 / 48, DUSTY),
+    Measured("fcn-resnet18 1024x512", "jetson_nano", "MAXN", "fp16", 1000 / 12, DUSTY),
+    *(
+        Measured(network, board, mode, "fp16", ms, NOTA)
+        for board, mode, times in (
+            ("orin_nano_8gb", "15W", (1.99792, 3.48368, 4.80201, 1.56278, 2.51209, 15.508, 32.276, 53.4317)),
+            ("agx_orin_64gb", "MAXN", (0.520046, 0.87017, 1.1421, 0.721624, 0.919789, 3.18338, 6.2141, 9.27001)),
+            ("xavier_nx", "MODE_20W_6CORE", (1.78444, 3.28956, 4.16903, 1.24565, 1.96175, 13.7659, 29.2506, 49.0844)),
+            ("jetson_tx2", "MAXN", (4.18611, 7.52092, 11.0185, 3.64664, 4.96121, 35.8665, 82.2585, 153.366)),
+            ("jetson_nano", "MAXN", (10.8578, 19.5193, 29.2816, 5.0241, 11.278, 95.8883, 224.517, 415.363)),
+        )
+        for network, ms in zip(
+            (
+                "resnet-18",
+                "resnet-34",
+                "resnet-50",
+                "mobilenet-v3-small",
+                "mobilenet-v3-large",
+                "yolox-s",
+                "yolox-m",
+                "yolox-l",
+            ),
+            times,
+            strict=True,
+        )
+    ),
+)
+
+UNSEEN: tuple[Measured, ...] = ()
