@@ -84,9 +84,39 @@ def yolov8(depth: float, width: float, most: int, side: int = 640, classes: int 
     for level in (n3, n4, n5):
         sheet.conv(sheet.conv(sheet.conv(level, boxes, 3), boxes, 3), 64, gated=False)
         sheet.conv(sheet.conv(sheet.conv(level, kinds, 3), kinds, 3), classes, gated=False)
-    places = sum(level[1] * level[2] for level in (n3, n4, n5))
-    sheet.move("boxes from distributions", 64 * places, 4 * places)
-    sheet.move("one list of boxes and scores", (4 + classes) * places, (4 + classes) * places)
+    _list_of_boxes(sheet, (n3, n4, n5), classes)
+    return sheet.rows
+
+
+def yolo11(depth: float, width: float, most: int, *, nested: bool, side: int = 640, classes: int = 80) -> list[Layer]:
+    """YOLO11 as its public description draws it (docs.ultralytics.com/models/yolo11); ``nested`` for m and larger."""
+    sheet = Sheet(gated=True)
+
+    def wide(channels: int) -> int:
+        return -(-round(min(channels, most) * width) // 8) * 8
+
+    blocks = max(1, round(2 * depth))
+
+    def stage(at: Shape, channels: int, *, deep: bool, share: float = 0.5) -> Shape:
+        return _c3k2(sheet, at, wide(channels), blocks, nested=deep or nested, share=share)
+
+    at = sheet.conv(sheet.conv((3, side, side), wide(64), 3, 2), wide(128), 3, 2)
+    at = stage(at, 256, deep=False, share=0.25)
+    p3 = stage(sheet.conv(at, wide(256), 3, 2), 512, deep=False, share=0.25)
+    p4 = stage(sheet.conv(p3, wide(512), 3, 2), 512, deep=True)
+    at = stage(sheet.conv(p4, wide(1024), 3, 2), 1024, deep=True)
+    p5 = _attending(sheet, _pyramid_pool(sheet, at, at[0]), blocks)
+    n4 = stage(_join(sheet.up(p5), p4), 512, deep=False)
+    n3 = stage(_join(sheet.up(n4), p3), 256, deep=False)
+    n4 = stage(_join(sheet.conv(n3, wide(256), 3, 2), n4), 512, deep=False)
+    n5 = stage(_join(sheet.conv(n4, wide(512), 3, 2), p5), 1024, deep=True)
+    boxes, kinds = max(16, n3[0] // 4, 64), max(n3[0], min(classes, 100))
+    for level in (n3, n4, n5):
+        sheet.conv(sheet.conv(sheet.conv(level, boxes, 3), boxes, 3), 64, gated=False)
+        inner = sheet.conv(sheet.conv(level, level[0], 3, groups=level[0]), kinds)
+        inner = sheet.conv(sheet.conv(inner, kinds, 3, groups=kinds), kinds)
+        sheet.conv(inner, classes, gated=False)
+    _list_of_boxes(sheet, (n3, n4, n5), classes)
     return sheet.rows
 
 
@@ -124,6 +154,9 @@ NETWORKS: dict[str, Callable[[], list[Layer]]] = {
     "yolov8n": lambda: yolov8(1 / 3, 0.25, 1024),
     "yolov8s": lambda: yolov8(1 / 3, 0.5, 1024),
     "yolov8m": lambda: yolov8(2 / 3, 0.75, 768),
+    "yolo11n": lambda: yolo11(0.5, 0.25, 1024, nested=False),
+    "yolo11s": lambda: yolo11(0.5, 0.5, 1024, nested=False),
+    "yolo11m": lambda: yolo11(0.5, 1.0, 512, nested=True),
     "yolox-s leaky": lambda: yolox(1 / 3, 0.5, leaky=True),
     "yolox-s": lambda: yolox(1 / 3, 0.5),
     "yolox-m": lambda: yolox(2 / 3, 0.75),
@@ -205,6 +238,49 @@ def _c2f(sheet: Sheet, at: Shape, out: int, blocks: int, *, residual: bool = Fal
     for _ in range(blocks):
         inner = sheet.conv(sheet.conv(inner, half, 3), half, 3, residual=residual)
     return sheet.conv(((2 + blocks) * half, inner[1], inner[2]), out)
+
+
+def _c3k2(sheet: Sheet, at: Shape, out: int, blocks: int, *, nested: bool, share: float) -> Shape:
+    part = int(out * share)
+    first = sheet.conv(at, 2 * part)
+    inner: Shape = (part, first[1], first[2])
+    for _ in range(blocks):
+        if nested:
+            inner = _csp33(sheet, inner)
+        else:
+            inner = sheet.conv(sheet.conv(inner, part // 2, 3), part, 3, residual=True)
+    return sheet.conv(((2 + blocks) * part, inner[1], inner[2]), out)
+
+
+def _csp33(sheet: Sheet, at: Shape) -> Shape:
+    half = at[0] // 2
+    inner = sheet.conv(at, half)
+    sheet.conv(at, half)
+    for _ in range(2):
+        inner = sheet.conv(sheet.conv(inner, half, 3), half, 3, residual=True)
+    return sheet.conv((2 * half, inner[1], inner[2]), at[0])
+
+
+def _attending(sheet: Sheet, at: Shape, blocks: int) -> Shape:
+    half, places = at[0] // 2, at[1] * at[2]
+    heads = max(1, half // 64)
+    sheet.conv(at, 2 * half)
+    inner: Shape = (half, at[1], at[2])
+    for _ in range(blocks):
+        sheet.conv(inner, 2 * half, gated=False)
+        sheet.product(heads, places, 32, places)
+        sheet.move("softmax", heads * places * places, heads * places * places)
+        sheet.product(heads, places, places, 64)
+        sheet.conv(inner, half, 3, groups=half, residual=True, gated=False)
+        sheet.conv(inner, half, residual=True, gated=False)
+        sheet.conv(sheet.conv(inner, 2 * half), half, residual=True, gated=False)
+    return sheet.conv((2 * half, at[1], at[2]), at[0])
+
+
+def _list_of_boxes(sheet: Sheet, levels: tuple[Shape, ...], classes: int) -> None:
+    places = sum(level[1] * level[2] for level in levels)
+    sheet.move("boxes from distributions", 64 * places, 4 * places)
+    sheet.move("one list of boxes and scores", (4 + classes) * places, (4 + classes) * places)
 
 
 def _csp(sheet: Sheet, at: Shape, out: int, blocks: int, *, residual: bool = False) -> Shape:

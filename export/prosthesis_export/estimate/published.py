@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prosthesis.boards import Precision
+from prosthesis.boards import PRECISIONS, Precision
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ KIM = "the0807/YOLOv8-ONNX-TensorRT (Orin Nano, nvpmodel -m 0, jetson_clocks)"
 IDEIN = "Idein/aicast_jetson_benchmark (JetPack 5.1.2 and 4.6.1, trtexec; FP16 on Orin its GPU time, others from its throughput)"
 DUSTY = "dusty-nv/jetson-inference, change log of 2019-10-03 (frames a second; FP16)"
 NOTA = "Nota NetsPresso Trainer, table of TensorRT latencies (FP16; power mode not told, the fastest assumed)"
+
+ULTRALYTICS = "docs.ultralytics.com/guides/nvidia-jetson, versions 8.3.51 to 8.3.226 (without pre- and post-processing)"
 
 FIT: tuple[Measured, ...] = (
     Measured("yolov8n", "orin_nano_8gb_super", "15W", "fp32", 11.04, CHOI, 10.88),
@@ -83,4 +85,17 @@ SEEN: tuple[Measured, ...] = (
     ),
 )
 
-UNSEEN: tuple[Measured, ...] = ()
+UNSEEN: tuple[Measured, ...] = tuple(
+    Measured(network, board, mode, precision, ms, ULTRALYTICS)
+    for board, mode, times in (
+        ("orin_nano_8gb_super", "MAXN_SUPER", (7.60, 4.91, 3.91, 13.29, 7.30, 5.25, 28.21, 13.99, 9.58)),
+        ("orin_nx_16gb", "MAXN", (7.94, 4.80, 4.17, 13.93, 7.47, 5.66, 30.49, 14.93, 10.32)),
+        ("agx_orin_64gb", "MAXN", (3.93, 2.55, 2.18, 6.52, 3.65, 2.81, 12.53, 6.25, 4.69)),
+        ("thor_t5000", "MAXN", (1.70, 1.20, 1.29, 2.57, 1.55, 1.50, 5.29, 2.42, 2.20)),
+    )
+    for (network, precision), ms in zip(
+        ((network, precision) for network in ("yolo11n", "yolo11s", "yolo11m") for precision in PRECISIONS),
+        times,
+        strict=True,
+    )
+)
