@@ -150,7 +150,9 @@ class BoardConfig(Strict):
         """Return dense operations a second; ``ConfigError`` when the board cannot run ``precision``."""
         if precision not in self.processor.operations:
             can = ", ".join(self.processor.operations)
-            raise ConfigError(f"board '{self.name}' does not run {precision} ({self.processor.architecture}); use {can}")
+            raise ConfigError(
+                f"board '{self.name}' does not run {precision} ({self.processor.architecture}); use {can}"
+            )
         return mode.units * mode.mhz * 1e6 * self.processor.operations[precision]
 
     def bytes_per_s(self, mode: Mode) -> float:

@@ -16,37 +16,48 @@ from typing import Any
 import numpy as np
 import onnx
 
+from prosthesis.boards import Precision
 from prosthesis.errors import ConfigError
 from prosthesis_export.estimate.layers import Kind, Layer
 
 # value by value, and simple enough to ride on the kernel before
-SIMPLE = frozenset(
-    "Abs Add And Ceil Clip Div Equal Floor Greater Less LeakyRelu Max Min Mod Mul Neg Not Or PRelu Pow Reciprocal Relu "
-    "Round Sign Sqrt Sub Where BatchNormalization".split()
-)
+SIMPLE = {"Abs", "Add", "And", "BatchNormalization", "Ceil", "Clip", "Div", "Equal", "Floor", "Greater", "LeakyRelu"}
+SIMPLE |= {"Less", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "PRelu", "Pow", "Reciprocal", "Relu", "Round"}
+SIMPLE |= {"Sign", "Sqrt", "Sub", "Where"}
 # value by value, but with a function: TensorRT runs a chain of them by itself
-GATED = frozenset("Sigmoid HardSigmoid HardSwish Tanh Erf Exp Log Softplus Elu Selu Celu Mish Gelu Sin Cos".split())
-VIEWS = frozenset(
-    "Reshape Flatten Squeeze Unsqueeze Identity Cast Dropout QuantizeLinear DequantizeLinear Concat Split".split()
-)
-FOLDED = frozenset("Constant ConstantOfShape Shape Range".split())
+GATED = {"Sigmoid", "HardSigmoid", "HardSwish", "Tanh", "Erf", "Exp", "Log", "Softplus", "Elu", "Selu", "Mish", "Gelu"}
+VIEWS = {"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Cast", "Dropout", "Concat", "Split"}
+VIEWS |= {"QuantizeLinear", "DequantizeLinear"}
+FOLDED = {"Constant", "ConstantOfShape", "Shape", "Range"}
 Sizes = dict[str, tuple[int, ...]]
 
 
 def count(path: Path) -> list[Layer]:
     """Return the layers of one graph; ``ConfigError`` when it cannot be read or a shape is not fixed."""
+    model = _load(path)
+    return _Counter(model, _sizes(model, path)).layers()
+
+
+def written_in(path: Path) -> Precision | None:
+    """Return the precision that was baked into a graph, ``None`` for plain FP32, which any may be made of."""
+    graph = _load(path).graph
+    if any(node.op_type == "QuantizeLinear" for node in graph.node):
+        return "int8"
+    return "fp16" if any(item.data_type == onnx.TensorProto.FLOAT16 for item in graph.initializer) else None
+
+
+def _load(path: Path) -> onnx.ModelProto:
     try:
-        model = onnx.load(str(path))
+        return onnx.load(str(path))
     except Exception as error:  # onnx passes on whatever its parser meets
         raise ConfigError(f"{path}: not an ONNX graph ({type(error).__name__}); export it again") from error
-    return _Counter(model, _sizes(model, path), path).layers()
 
 
 class _Counter:
     """Walks a graph once; ``owner`` says which row made a tensor, ``known`` which tensors need no kernel at all."""
 
-    def __init__(self, model: onnx.ModelProto, sizes: Sizes, path: Path) -> None:
-        self.graph, self.sizes, self.path = model.graph, sizes, path
+    def __init__(self, model: onnx.ModelProto, sizes: Sizes) -> None:
+        self.graph, self.sizes = model.graph, sizes
         self.rows: list[Layer] = []
         self.sources: list[set[int | str]] = []
         self.owner: dict[str, int] = {}
@@ -168,7 +179,7 @@ def _run(model: onnx.ModelProto, wanted: list[str], sizes: Sizes, path: Path) ->
         import onnxruntime
     except ImportError as error:
         raise ConfigError(
-            f"{path}: the shape of '{wanted[0]}' cannot be inferred; pip install 'prosthesis[laptop]' to find it by running"
+            f"{path}: the shape of '{wanted[0]}' is found by running the graph; pip install 'prosthesis[laptop]'"
         ) from error
     told = onnx.ModelProto()
     told.CopyFrom(model)

@@ -12,7 +12,7 @@ from prosthesis.boards import BoardConfig, Mode, Precision
 from prosthesis_export.estimate.layers import Layer
 
 BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 2, "int8": 1}
-# published times of one network on one board differ this much between laboratories; a factor of two in all
+# a factor of two in all: published times of one network on one board differ by nearly that between laboratories
 LOW, HIGH = 0.7, 1.4
 # results are made in tiles, one multiprocessor a tile (CUTLASS's common sizes)
 TILES = ((128, 128), (128, 64), (64, 64))
@@ -20,30 +20,6 @@ TILES = ((128, 128), (128, 64), (64, 64))
 WINOGRAD = 36 / 16
 # tensor cores of these take FP32 as TF32, at half of their FP16 rate
 TF32 = ("ampere", "blackwell")
-
-
-@dataclass(frozen=True, slots=True)
-class Efficiency:
-    """Which share of a peak is reached, by tensor cores in three precisions, by plain lanes, and by the memory.
-
-    ``kernel_kilocycles`` is the floor: what a kernel takes at least, in thousands of the processor's clocks.
-    """
-
-    tf32: float
-    fp16: float
-    int8: float
-    lanes: float
-    memory: float
-    kernel_kilocycles: float
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """One layer's share: ``bound`` says what it waits for, ``compute``, ``memory`` or ``launch``."""
-
-    layer: Layer
-    seconds: float
-    bound: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +34,36 @@ class Range:
         return self.low <= value <= self.high
 
 
-def spread(middle: float) -> Range:
-    """Return the range that is printed for a middle estimate."""
-    return Range(LOW * middle, middle, HIGH * middle)
+@dataclass(frozen=True, slots=True)
+class Efficiency:
+    """Which share of a peak is reached, by tensor cores in three precisions, by plain lanes, and by the memory.
+
+    ``kernel_kilocycles`` is the floor: what a kernel takes at least, in thousands of the processor's clocks. ``speed``
+    divides the whole time, for families of which no more is known. ``low`` and ``high`` times the estimate are the range.
+    """
+
+    tf32: float
+    fp16: float
+    int8: float
+    lanes: float
+    memory: float
+    kernel_kilocycles: float
+    speed: float = 1.0
+    low: float = LOW
+    high: float = HIGH
+
+    def spread(self, middle: float) -> Range:
+        """Return the range that is printed for a middle estimate."""
+        return Range(self.low * middle, middle, self.high * middle)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """One layer's share: ``bound`` says what it waits for, ``compute``, ``memory`` or ``launch``."""
+
+    layer: Layer
+    seconds: float
+    bound: str
 
 
 def costs(
@@ -75,7 +78,7 @@ def costs(
         compute = layer.operations / _rate(layer, board, mode, precision, efficiency)
         moved = bytes_moved(layer, precision) / bandwidth
         bound = max((compute, "compute"), (moved, "memory"), (floor, "launch"))[1]
-        out.append(Cost(layer, max(compute, moved) + floor, bound))
+        out.append(Cost(layer, (max(compute, moved) + floor) / efficiency.speed, bound))
     return out
 
 
