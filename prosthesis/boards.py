@@ -23,7 +23,7 @@ FIGURES = ("units", "clock", "operations", "memory", "bandwidth", "dla", "publis
 
 
 class Identity(Strict):
-    """How a board names itself: lines of ``/proc/device-tree/model`` and entries of ``/proc/device-tree/compatible``."""
+    """How a board names itself: ``model`` and entries of ``compatible`` in ``/proc/device-tree``."""
 
     models: tuple[str, ...] = ()
     compatibles: tuple[str, ...] = ()
@@ -90,7 +90,7 @@ class Mode(Strict):
 
 
 class Evidence(Strict):
-    """Where figures are from. ``high``: the maker's document; ``medium``: measured or quoted by others; ``low``: not."""
+    """Where figures are from. ``high``: the maker's word; ``medium``: measured or quoted by others; ``low``: neither."""
 
     figures: Annotated[tuple[str, ...], Field(min_length=1)]
     confidence: Literal["high", "medium", "low"]

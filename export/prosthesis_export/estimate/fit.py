@@ -29,10 +29,10 @@ BLACKWELL = replace(JETSON, speed=1.92)
 CORES = Efficiency(tf32=1.0, fp16=1.0, int8=1.0, lanes=0.785, memory=0.133, kernel_kilocycles=15.2, low=0.5, high=2.0)
 FAMILIES = {"blackwell": BLACKWELL}
 NOTES = {
-    "maxwell": "one efficiency fitted on a Jetson Nano; networks of depthwise convolutions took twice the estimate",
-    "pascal": "not fitted on this family, but inside the range on it; networks of depthwise convolutions took twice as long",
+    "maxwell": "one efficiency fitted on a Jetson Nano; depthwise convolutions took twice as long",
+    "pascal": "not fitted on this family, but inside the range on it; depthwise convolutions took twice as long",
     "volta": "not fitted on this family, but inside the range on it",
-    "blackwell": "one factor of speed fitted on three published times of a T5000; clocks of its lower modes are not known",
+    "blackwell": "one factor of speed fitted on three published times of a T5000; its lower modes are not known",
 }
 UNCHECKED = "not checked on any published time of this processor"
 ROUGH = "rough: fitted on five graphs on one processor, with a range of a factor of four"

@@ -48,7 +48,7 @@ class Sheet:
         residual: bool = False,
         gated: bool | None = None,
     ) -> Shape:
-        """A convolution with its bias, normalisation and activation; ``residual`` adds another tensor to its output.
+        """Add a convolution with bias, normalisation and activation; ``residual`` adds another tensor to its output.
 
         ``gated`` activations (SiLU, hard swish: a product with a sigmoid) are kernels of their own, others are not.
         """
@@ -77,36 +77,36 @@ class Sheet:
         return out
 
     def linear(self, rows: int, width: int, out: int, *, residual: bool = False) -> None:
-        """A dense layer on ``rows`` vectors."""
+        """Add a dense layer on ``rows`` vectors."""
         weights = width * out
         reads = rows * width + (rows * out if residual else 0)
         name = f"linear {width} to {out} on {rows}"
         self.rows.append(Layer(name, "matrix", 2.0 * rows * weights, weights + out, reads, rows * out, rows, out))
 
     def product(self, batch: int, rows: int, inner: int, columns: int) -> None:
-        """``batch`` products of two activations, as in attention."""
+        """Add ``batch`` products of two activations, as in attention."""
         operations = 2.0 * batch * rows * inner * columns
         reads, writes = batch * inner * (rows + columns), batch * rows * columns
         name = f"product {rows}x{inner}x{columns}"
         self.rows.append(Layer(name, "matrix", operations, 0, reads, writes, batch * rows, columns))
 
     def move(self, name: str, reads: int, writes: int) -> None:
-        """Whatever reads and writes and hardly computes: pooling, resizing, softmax, transposition."""
+        """Add whatever reads and writes and hardly computes: pooling, resizing, softmax, transposition."""
         self.rows.append(Layer(name, "move", float(reads), 0, reads, writes))
 
     def pool(self, at: Shape, stride: int = 1) -> Shape:
-        """A pooling layer."""
+        """Add a pooling layer."""
         out = (at[0], -(-at[1] // stride), -(-at[2] // stride))
         self.move(f"pool {at[0]} at {out[1]}x{out[2]}", _size(at), _size(out))
         return out
 
     def mean(self, at: Shape) -> Shape:
-        """The mean over the picture."""
+        """Add the mean over the picture."""
         self.move(f"mean {at[0]}", _size(at), at[0])
         return (at[0], 1, 1)
 
     def up(self, at: Shape) -> Shape:
-        """Twice the height and width."""
+        """Add a resizing to twice the height and width."""
         out = (at[0], 2 * at[1], 2 * at[2])
         self.move(f"resize {at[0]} to {out[1]}x{out[2]}", _size(at), _size(out))
         return out

@@ -245,10 +245,7 @@ def _c3k2(sheet: Sheet, at: Shape, out: int, blocks: int, *, nested: bool, share
     first = sheet.conv(at, 2 * part)
     inner: Shape = (part, first[1], first[2])
     for _ in range(blocks):
-        if nested:
-            inner = _csp33(sheet, inner)
-        else:
-            inner = sheet.conv(sheet.conv(inner, part // 2, 3), part, 3, residual=True)
+        inner = _csp33(sheet, inner) if nested else sheet.conv(sheet.conv(inner, part // 2, 3), part, 3, residual=True)
     return sheet.conv(((2 + blocks) * part, inner[1], inner[2]), out)
 
 

@@ -27,7 +27,7 @@ class Measured:
 
 CHOI = "hokwangchoi/jetson-orin-nano-benchmarks, raw JSON of 2026-04-14 (JetPack 6.2, TensorRT 10.3, trtexec GPU time)"
 KIM = "the0807/YOLOv8-ONNX-TensorRT (Orin Nano, nvpmodel -m 0, jetson_clocks)"
-IDEIN = "Idein/aicast_jetson_benchmark (JetPack 5.1.2 and 4.6.1, trtexec; FP16 on Orin its GPU time, others from its throughput)"
+IDEIN = "Idein/aicast_jetson_benchmark (JetPack 5.1.2, 4.6.1; trtexec's throughput, for FP16 on Orin its GPU time)"
 DUSTY = "dusty-nv/jetson-inference, change log of 2019-10-03 (frames a second; FP16)"
 NOTA = "Nota NetsPresso Trainer, table of TensorRT latencies (FP16; power mode not told, the fastest assumed)"
 

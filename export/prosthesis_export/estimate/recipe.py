@@ -85,8 +85,8 @@ RECIPE = Recipe(
     "Estimated times of networks on boards against published ones",
     "Twelve times of the Orin Nano were fitted to, and few more for boards of other families; all others are held out. "
     "Of those, 45 were looked at while the form of the model was chosen, and 33 only when everything was fixed. "
-    "Times are others', not ours, except those of plain cores; where a source does not tell the power mode, the fastest "
-    "is assumed. The seven times outside are all of MobileNetV3.",
+    "Times are others', not ours, except those of plain cores; where a source does not tell the power mode, the "
+    "fastest is assumed. The seven times outside are all of MobileNetV3.",
     _measure,
     draw,
 )

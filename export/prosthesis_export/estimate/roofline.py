@@ -39,7 +39,7 @@ class Efficiency:
     """Which share of a peak is reached, by tensor cores in three precisions, by plain lanes, and by the memory.
 
     ``kernel_kilocycles`` is the floor: what a kernel takes at least, in thousands of the processor's clocks. ``speed``
-    divides the whole time, for families of which no more is known. ``low`` and ``high`` times the estimate are the range.
+    divides the whole time, for families of which no more is known. The range is ``low`` to ``high`` times it.
     """
 
     tf32: float
