@@ -90,7 +90,7 @@ class Mode(Strict):
 
 
 class Evidence(Strict):
-    """Where figures are from. ``high``: the maker's word; ``medium``: measured or quoted by others; ``low``: neither."""
+    """Where figures are from: ``high`` by the maker, ``medium`` measured or quoted by others, ``low`` neither."""
 
     figures: Annotated[tuple[str, ...], Field(min_length=1)]
     confidence: Literal["high", "medium", "low"]
@@ -207,12 +207,14 @@ def load_jetpack(name: str) -> JetpackConfig:
 def identify(model: str, compatibles: tuple[str, ...]) -> str | None:
     """Return the shipped board that these device-tree strings mean, ``None`` if none does.
 
-    The compatible strings decide, as they name the module; the model's line decides only where it is one board's.
+    The compatible strings decide, as they name the module, the first of them most exactly; the model's line decides
+    only where it is one board's.
     """
     boards = [load_board(name) for name in names("boards")]
-    for board in boards:
-        if set(compatibles) & set(board.identity.compatibles):
-            return board.name
+    for entry in compatibles:
+        for board in boards:
+            if entry in board.identity.compatibles:
+                return board.name
     named = [board.name for board in boards if model in board.identity.models]
     return named[0] if len(named) == 1 else None
 

@@ -39,11 +39,8 @@ def count(path: Path) -> list[Layer]:
 
 
 def written_in(path: Path) -> Precision | None:
-    """Return the precision that was baked into a graph, ``None`` for plain FP32, which any may be made of."""
-    graph = _load(path).graph
-    if any(node.op_type == "QuantizeLinear" for node in graph.node):
-        return "int8"
-    return "fp16" if any(item.data_type == onnx.TensorProto.FLOAT16 for item in graph.initializer) else None
+    """Return ``int8`` for a quantised graph, ``None`` for others: a compiler may run those in any precision."""
+    return "int8" if any(node.op_type == "QuantizeLinear" for node in _load(path).graph.node) else None
 
 
 def _load(path: Path) -> onnx.ModelProto:

@@ -63,7 +63,7 @@ class Estimate:
 def estimate(bundle: str | Path, board: str, mode: str | None = None, precision: Precision | None = None) -> Estimate:
     """Estimate a shipped bundle, or one by its folder's path, on a board; by default in the board's usual mode.
 
-    ``precision`` is by default the one baked into the graphs, or fp16 where the board runs it, or fp32. Raises
+    ``precision`` is by default int8 for quantised graphs, else fp16 where the board runs it, else fp32. Raises
     ``ConfigError`` that lists what there is when board or mode are not known, or says what to use when the board cannot
     run the precision.
     """

@@ -75,7 +75,7 @@ def fit_cores() -> Efficiency:
 
 def expected(item: Measured) -> Range:
     """Return the range that is printed for a published time, in ms."""
-    efficiency = efficiency_of(load_board(item.board))
+    efficiency = efficiency_of(_board(item.board))
     return efficiency.spread(1000 * _seconds(efficiency, item))
 
 
