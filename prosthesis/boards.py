@@ -33,7 +33,8 @@ class Processor(Strict):
     """What computes: ``units`` are streaming multiprocessors of a GPU, cores of a CPU.
 
     ``operations`` of one unit in one clock, dense, a multiplication and an addition counted as two; a precision that is
-    missing is one the board cannot run. ``tensor_cores`` says whether fp16 and int8 are those of tensor cores.
+    missing is one the board cannot run. ``tensor_cores`` says whether fp16 and int8 are those of tensor cores, and
+    ``tf32_operations`` what these do of FP32, rounded to TF32 on the way in; null where they do not.
     """
 
     type: Literal["gpu", "cpu"]
@@ -43,6 +44,7 @@ class Processor(Strict):
     mhz: PositiveFloat
     operations: dict[Precision, PositiveInt]
     tensor_cores: bool = False
+    tf32_operations: PositiveInt | None = None
 
 
 class Memory(Strict):

@@ -65,7 +65,7 @@ def test_units_clocks_and_operations_give_the_published_headline(board: BoardCon
         ("orin_nano_8gb_super", 8 * 1.02 * 8.192),
         ("orin_nx_16gb_super", 8 * 1.173 * 8.192 + 2 * 1.2032 * 32.768),
         ("jetson_nano", 0.9216 * 0.512),
-        ("thor_t5000", 20 * 1.575 * 65.536),
+        ("thor_t5000", 20 * 1.57 * 65.536),
     ],
 )
 def test_the_headline_is_the_sum_by_hand(name: str, by_hand: float) -> None:
@@ -91,7 +91,8 @@ def test_every_board_ties_its_figures_to_sources_and_weak_ones_are_called_so(boa
     for item in board.evidence:
         assert len(item.source) > 10
     if board.name.startswith("thor"):
-        assert {board.confidence(figure) for figure in ("clock", "operations", "modes")} == {"low"}
+        assert board.confidence("modes") == "low"
+        assert board.confidence("clock") == "medium"
 
 
 @pytest.mark.parametrize("name", names("jetpacks"))

@@ -24,7 +24,7 @@ from prosthesis_export.estimate.roofline import Efficiency, Range, seconds
 Vector = NDArray[np.float64]
 # what ``fit_*()`` return, rounded
 JETSON = Efficiency(tf32=0.515, fp16=0.657, int8=0.407, lanes=0.449, memory=0.609, kernel_kilocycles=13.36)
-BLACKWELL = replace(JETSON, speed=1.92)
+BLACKWELL = replace(JETSON, speed=1.925)
 # plain cores; a runtime without a compiler, so a wider range
 CORES = Efficiency(tf32=1.0, fp16=1.0, int8=1.0, lanes=0.785, memory=0.133, kernel_kilocycles=15.2, low=0.5, high=2.0)
 FAMILIES = {"blackwell": BLACKWELL}

@@ -18,8 +18,6 @@ LOW, HIGH = 0.7, 1.4
 TILES = ((128, 128), (128, 64), (64, 64))
 # F(2x2, 3x3) needs 16 multiplications where the plain way needs 36 (Lavin and Gray 2016, arXiv 1509.09308)
 WINOGRAD = 36 / 16
-# tensor cores of these take FP32 as TF32, at half of their FP16 rate
-TF32 = ("ampere", "blackwell")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +109,10 @@ def _rate(layer: Layer, board: BoardConfig, mode: Mode, precision: Precision, ef
     """Return the operations a second that one layer reaches."""
     if layer.kind != "matrix":
         return board.peak("fp32", mode) * efficiency.lanes
-    if on_tensor_cores(board, precision):
-        full = board.peak("fp16", mode) / 2 if precision == "fp32" else board.peak(precision, mode)
+    each = board.processor.tf32_operations if precision == "fp32" else board.processor.operations[precision]
+    if board.processor.tensor_cores and each is not None:
+        full = mode.units * mode.mhz * 1e6 * each
         share = {"fp32": efficiency.tf32, "fp16": efficiency.fp16, "int8": efficiency.int8}[precision]
         return full * share * filling(layer.rows, layer.columns, mode.units)
     fewer = WINOGRAD if layer.winograd and board.processor.type == "gpu" else 1.0
     return board.peak(precision, mode) * efficiency.lanes * fewer
-
-
-def on_tensor_cores(board: BoardConfig, precision: Precision) -> bool:
-    """Return whether the board does matrices of this precision on tensor cores."""
-    processor = board.processor
-    return processor.tensor_cores and (precision != "fp32" or processor.architecture in TF32)
