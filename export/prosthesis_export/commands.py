@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from prosthesis.commands import Verbs, add_verb
+from prosthesis.errors import MissingExtraError
 
 
 def register(verbs: Verbs) -> None:
@@ -36,9 +37,11 @@ def _add_estimate(verbs: Verbs) -> None:
 
 
 def _estimate(arguments: argparse.Namespace) -> None:
-    from prosthesis_export.estimate.estimate import estimate
-    from prosthesis_export.estimate.report import as_json, draw, text
-
+    try:
+        from prosthesis_export.estimate.estimate import estimate
+        from prosthesis_export.estimate.report import as_json, draw, text
+    except ImportError as missing:
+        raise MissingExtraError(f"estimates need {missing.name}; pip install 'prosthesis[export]'") from missing
     found = estimate(arguments.bundle, arguments.board, arguments.mode, arguments.precision)
     print(json.dumps(as_json(found), indent=2) if arguments.json else text(found, arguments.layers))
     if arguments.plot:

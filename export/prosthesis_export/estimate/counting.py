@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 
 from prosthesis.boards import Precision
-from prosthesis.errors import ConfigError
+from prosthesis.errors import ConfigError, MissingExtraError
 from prosthesis_export.estimate.layers import Kind, Layer
 
 # value by value, and simple enough to ride on the kernel before
@@ -174,10 +174,10 @@ def _fixed(values: Iterable[onnx.ValueInfoProto]) -> Sizes:
 def _run(model: onnx.ModelProto, wanted: list[str], sizes: Sizes, path: Path) -> Sizes:
     try:
         import onnxruntime
-    except ImportError as error:
-        raise ConfigError(
+    except ImportError as missing:
+        raise MissingExtraError(
             f"{path}: the shape of '{wanted[0]}' is found by running the graph; pip install 'prosthesis[laptop]'"
-        ) from error
+        ) from missing
     told = onnx.ModelProto()
     told.CopyFrom(model)
     named = {item.name for item in told.graph.output}

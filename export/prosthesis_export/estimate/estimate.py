@@ -115,7 +115,7 @@ def _notes(layers: Sequence[Layer], board: BoardConfig, mode: Mode) -> list[str]
     if depthwise > DEPTHWISE_SHARE * len(layers):
         notes.append(
             f"{depthwise} of {len(layers)} kernels are depthwise convolutions: published times of such networks were "
-            "outside of the range, two thirds to twice of the middle estimate"
+            "outside of the range, two thirds to two and a half times the middle estimate"
         )
     weak = [figure for figure in ("units", "clock", "operations", "bandwidth", "modes") if _weak(board, figure)]
     if weak:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from prosthesis.errors import MissingExtraError
 from prosthesis_export.estimate.estimate import Estimate
 from prosthesis_export.estimate.roofline import Range
 
@@ -76,8 +77,11 @@ def as_json(estimate: Estimate) -> dict[str, Any]:
 
 def draw(estimate: Estimate, path: Path) -> None:
     """Draw each layer's share of the time in the order they run, coloured by what it waits for."""
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Patch
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.patches import Patch
+    except ImportError as missing:
+        raise MissingExtraError("pictures need matplotlib; pip install 'prosthesis[sim]'") from missing
 
     figure = Figure(figsize=(9, 1.2 + 1.6 * len(estimate.graphs)), layout="constrained")
     axes = figure.subplots(len(estimate.graphs), 1, squeeze=False)[:, 0]
