@@ -28,6 +28,10 @@ def key(item: Measured) -> tuple[str, str, str, str, float]:
     return item.network, item.board, item.mode, item.precision, item.ms
 
 
+def named(item: Measured) -> str:
+    return f"{item.network} {item.board} {item.precision}"
+
+
 def test_fit_and_hold_out_share_nothing() -> None:
     fitted = {key(item) for item in (*FIT, *LANES, *THOR, *CPU)}
     assert len(fitted) == 12 + 2 + 3 + 5
@@ -54,14 +58,12 @@ def test_the_energies_are_what_the_fit_gives() -> None:
         assert joule == pytest.approx(JOULE_PER_OPERATION[precision], rel=0.05)
 
 
-@pytest.mark.parametrize(
-    "item", (*UNSEEN, *THOR_TEST), ids=lambda item: f"{item.network} {item.board} {item.precision}"
-)
+@pytest.mark.parametrize("item", [*UNSEEN, *THOR_TEST], ids=named)
 def test_times_that_nothing_was_chosen_by_are_inside(item: Measured) -> None:
     assert item.ms in expected(item)
 
 
-@pytest.mark.parametrize("item", SEEN, ids=lambda item: f"{item.network} {item.board} {item.precision}")
+@pytest.mark.parametrize("item", SEEN, ids=named)
 def test_times_of_other_networks_and_boards_are_inside_but_for_mobilenets(item: Measured) -> None:
     found = expected(item)
     if "mobilenet" not in item.network:
