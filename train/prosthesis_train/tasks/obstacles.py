@@ -91,7 +91,7 @@ def _box(image: F32, skin: F32, x_m: float, z_m: float, wide: float, high: float
 def _cover(low: float, high: float) -> F32:
     """Return how much of each pixel the span from ``low`` to ``high`` covers."""
     pixel = np.arange(SQUARE)
-    return np.clip(np.minimum(pixel + 1, high) - np.maximum(pixel, low), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(np.minimum(pixel + 1, high) - np.maximum(pixel, low), 0, 1), np.float32)
 
 
 def side(part: Part, label: int, random: Random) -> U8:

@@ -19,6 +19,7 @@ TOPICS = Topics(
         "reading": "text reading",
         "faces": "faces",
         "face_matching": "faces compared",
+        "films": "films",
         "obstacles": "obstacles",
     },
 )
