@@ -151,7 +151,7 @@ def test_a_walker_learns_to_turn_from_the_brighter_side() -> None:
     wanted = np.where(side == 0, 2, 1).astype(np.int64)
     feels = feelings(np.zeros(256, np.int64), np.zeros(256, bool))
     walker = learn(School(now, now, feels, wanted), 0, lambda text: None, epochs=5)
-    assert (decide(walker, now, now, feels) == wanted).mean() > 0.95
+    assert (decide(walker, now, now, feels, random) == wanted).mean() > 0.95
 
 
 def test_auc_of_a_known_order() -> None:

@@ -23,8 +23,11 @@ from prosthesis_train.mobility import protocol
 from prosthesis_train.mobility.agent import Walker, learn
 from prosthesis_train.mobility.arena import Arena
 from prosthesis_train.mobility.conditions import CONDITIONS, OURS, Condition, Eyes, condition, look, school
+from prosthesis_train.mobility.arena import U8
 from prosthesis_train.mobility.episodes import ByWalker, Decide, Walk, by_expert, load, save, walk
+from prosthesis_train.mobility.flowing import Flowing
 from prosthesis_train.mobility.lessons import Lessons, lessons
+from prosthesis_train.mobility.sights import OBSTACLE
 from prosthesis_train.mobility.scoring import Estimate, Tally, bootstrapped, gap_closed, per_100_m, tally
 
 KEPT = Path("runs/tasks/mobility/cells")
@@ -52,12 +55,19 @@ def kept(name: str, seed: int) -> Path:
 
 def _measured(name: str, seed: int, say: Say) -> list[Walk]:
     if name == EXPERT:
-        return _walks(by_expert(), lambda: None, say, name)
+        return _walks(by_expert(), lambda name, start: None, None, say, name)
     given, net = condition(name), nearness.load()
     walker = taught(given, seed, say)
     tested = Eyes([protocol.TEST_PATIENTS[seed]], given.scrambled)
-    by = ByWalker(walker, look(given, net, tested, 0))
-    return _walks(by, by.begin, say, f"{name}, seed {seed}")
+    flowing = Flowing()
+    by = ByWalker(walker, look(given, net, tested, 0, flowing), seed)
+
+    def begin(name: str, start: int) -> None:
+        by.begin(name, start)
+        flowing.begin()
+
+    watch = flowing.watch if given.source == OBSTACLE else None
+    return _walks(by, begin, watch, say, f"{name}, seed {seed}")
 
 
 def taught(given: Condition, seed: int, say: Say) -> Walker:
@@ -80,13 +90,15 @@ def _lessons() -> Lessons:
     return lessons(protocol.AGENT_MAPS)
 
 
-def _walks(decide: Decide, begin: Callable[[], None], say: Say, who: str) -> list[Walk]:
+def _walks(
+    decide: Decide, begin: Callable[[str, int], None], watch: Callable[[U8], None] | None, say: Say, who: str
+) -> list[Walk]:
     out = []
     for name in protocol.HELD_OUT:
         arena = Arena(name)
         for start in range(protocol.TEST_STARTS):
-            begin()
-            out.append(walk(arena, name, start, decide))
+            begin(name, start)
+            out.append(walk(arena, name, start, decide, watch))
         arena.close()
         collisions, metres = sum(w.collisions for w in out), sum(w.walked_m for w in out)
         say(f"{who}: {name}, {collisions} collisions in {metres:.0f} m so far")
