@@ -33,7 +33,16 @@ from prosthesis_train.mobility.protocol import (
     MAP_SIDE,
     NOISE,
 )
-from prosthesis_train.mobility.sights import CLASSICAL, OBSTACLE, Exposure, classical, exposed, exposures, picture, small
+from prosthesis_train.mobility.sights import (
+    CLASSICAL,
+    OBSTACLE,
+    Exposure,
+    classical,
+    exposed,
+    exposures,
+    picture,
+    small,
+)
 from prosthesis_train.mobility.starts import starts
 
 KEPT = Path("runs/tasks/mobility/lessons")

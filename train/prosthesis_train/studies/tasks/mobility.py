@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import functools
 import hashlib
+import importlib.util
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,14 +22,13 @@ from prosthesis.results import Figure
 from prosthesis_train.methods import nearness
 from prosthesis_train.mobility import protocol
 from prosthesis_train.mobility.agent import Walker, learn
-from prosthesis_train.mobility.arena import Arena
+from prosthesis_train.mobility.arena import U8, Arena
 from prosthesis_train.mobility.conditions import CONDITIONS, OURS, Condition, Eyes, condition, look, school
-from prosthesis_train.mobility.arena import U8
 from prosthesis_train.mobility.episodes import ByWalker, Decide, Walk, by_expert, load, save, walk
 from prosthesis_train.mobility.flowing import Flowing
 from prosthesis_train.mobility.lessons import Lessons, lessons
-from prosthesis_train.mobility.sights import OBSTACLE
 from prosthesis_train.mobility.scoring import Estimate, Tally, bootstrapped, gap_closed, per_100_m, tally
+from prosthesis_train.mobility.sights import CLASSICAL, OBSTACLE
 
 KEPT = Path("runs/tasks/mobility/cells")
 BLIND, SIGHTED, EXPERT = "off", "full vision", "expert by exact depth"
@@ -49,7 +49,9 @@ def cell(name: str, seed: int, say: Say) -> list[Walk]:
 def kept(name: str, seed: int) -> Path:
     """Return where a cell is kept: the protocol, and for ours the network, are part of the place."""
     fixed = {key: value for key, value in vars(protocol).items() if key.isupper()}
-    text = repr(sorted(fixed.items())) + (nearness.SHIPPED / nearness.CARD).read_text(encoding="utf-8")
+    text = repr(sorted(fixed.items()))
+    if name != EXPERT and condition(name).source == OURS:
+        text += (nearness.SHIPPED / nearness.CARD).read_text(encoding="utf-8")
     return KEPT / hashlib.sha256(text.encode()).hexdigest()[:8] / f"{name.replace(' ', '-')}-{seed}.json"
 
 
@@ -116,13 +118,17 @@ def tallies(say: Say) -> dict[str, Tally]:
 
 
 def measure(say: Say) -> list[Figure]:
-    """Return collisions, ground and the share of the gap closed, for every condition."""
+    """Return collisions, ground and the share of the gap closed, for every condition; nothing without ViZDoom."""
     from prosthesis_train.studies.tasks import mobility_light
 
+    if importlib.util.find_spec("vizdoom") is None:
+        say("mobility: left out, ViZDoom is not installed; pip install 'prosthesis[doom]'")
+        return []
     found = tallies(say)
     out = [figure for name, one in found.items() for figure in _of(name, one, found)]
-    fewer = bootstrapped(lambda a, b: per_100_m(a) - per_100_m(b), found["edges"], found[OURS])
-    out.append(_figure(f"collisions per 100 m, edges minus {OURS}", fewer, ""))
+    for name in (*CLASSICAL, OBSTACLE):
+        fewer = bootstrapped(lambda a, b: per_100_m(a) - per_100_m(b), found[name], found[OURS])
+        out.append(_figure(f"collisions per 100 m, {name} minus {OURS}", fewer, ""))
     return out + mobility_light.measure(say)
 
 
@@ -141,7 +147,7 @@ def _of(name: str, one: Tally, found: dict[str, Tally]) -> list[Figure]:
 
 def _figure(name: str, value: Estimate, unit: str) -> Figure:
     about = f"{HOW}; {unit}" if unit else HOW
-    return Figure(f"mobility, {protocol.RIG}, {name}", value.value, "", value.low, value.high, about)
+    return Figure(f"{protocol.RIG}, {name}", value.value, "", value.low, value.high, about)
 
 
 def draw(folder: Path) -> list[str]:

@@ -19,6 +19,7 @@ TOPICS = Topics(
         "reading": "text reading",
         "faces": "faces",
         "obstacles": "obstacles",
+        "mobility": "mobility",
     },
 )
 RECIPE = Recipe(
