@@ -56,8 +56,8 @@ class Lessons:
 
     ``rgb`` u8[n,64,64,3] and ``maps`` u8[n,4,32,32] (of the classical encoders) as seen under the walk's exposure;
     ``picture`` u8[n,24,24,2]: full vision; ``near`` f32[n,32]: true nearness by direction; ``last`` i64[n]: the action
-    before; ``bumped`` bool[n]: whether it touched something; ``wanted`` i64[n]: the expert's action. Of the encoder's
-    own maps and of the walks seen anew by ``obstacle``, ``maps`` holds nothing and one map.
+    before; ``bumped`` bool[n]: whether it touched something; ``wanted`` i64[n]: the expert's action. Where
+    the nearness encoder learns ``maps`` is empty; in walks seen anew by ``obstacle`` it is that encoder's one map.
     """
 
     rgb: U8
