@@ -11,7 +11,7 @@ pytest.importorskip("vizdoom")
 pytest.importorskip("torch")
 
 from prosthesis_train.mobility.arena import Arena
-from prosthesis_train.mobility.protocol import STEP_TICS, UNITS_PER_M
+from prosthesis_train.mobility.protocol import FRAME_TICS, STEP_TICS, UNITS_PER_M
 
 PLACE = (-544.0, -632.0, 0.0)  # the start of map05
 
@@ -65,6 +65,17 @@ def test_turning_on_the_spot_is_no_contact(arena: Arena) -> None:
     assert not any(move.contact for move in moves)
     assert abs((moves[2].angle_deg - (PLACE[2] - 135) + 180) % 360 - 180) < 0.1
     assert abs((moves[-1].angle_deg - PLACE[2] + 180) % 360 - 180) < 0.1
+
+
+def test_watching_the_frames_between_changes_no_step(arena: Arena) -> None:
+    actions, seen = [0, 3, 0, 1, 6, 0, 0], list[np.ndarray]()
+    arena.start(*PLACE)
+    plain = [arena.step(action) for action in actions]
+    arena.start(*PLACE)
+    watched = [arena.step(action, watch=seen.append) for action in actions]
+    assert watched == plain
+    assert len(seen) == len(actions) * STEP_TICS // FRAME_TICS
+    assert np.array_equal(seen[-1], arena.look().rgb)
 
 
 def _ray(arena: Arena, column: int, side: int) -> float:

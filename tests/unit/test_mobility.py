@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,14 +13,15 @@ pytest.importorskip("torch")
 import torch
 
 from prosthesis.errors import ProsthesisError
-from prosthesis_train.methods.nearness import Bars, Nearness
+from prosthesis_train.methods.nearness import Bars, Nearness, varied
 from prosthesis_train.mobility import scoring
-from prosthesis_train.mobility.agent import School, decide, feelings, learn, mirrored, previous
+from prosthesis_train.mobility.agent import School, Walker, decide, feelings, learn, mirrored, previous
 from prosthesis_train.mobility.arena import Moved, Sight, free_step
 from prosthesis_train.mobility.bars import nearness, paint
 from prosthesis_train.mobility.episodes import Walk, load, save, summary
 from prosthesis_train.mobility.expert import choose, clearance, obstacles
-from prosthesis_train.mobility.protocol import ACTIONS, AGENT_MAPS, ENCODER_MAPS, FAR, HELD_OUT, NEAR
+from prosthesis_train.mobility.flowing import Flowing
+from prosthesis_train.mobility.protocol import ACTIONS, AGENT_MAPS, ENCODER_MAPS, FAR, FRAME_TICS, HELD_OUT, NEAR
 from prosthesis_train.mobility.shortcut import auc
 
 EYE = 41.0
@@ -150,8 +152,62 @@ def test_a_walker_learns_to_turn_from_the_brighter_side() -> None:
     now[side == 1, :, 12:, 0] = 200
     wanted = np.where(side == 0, 2, 1).astype(np.int64)
     feels = feelings(np.zeros(256, np.int64), np.zeros(256, bool))
-    walker = learn(School(now, now, feels, wanted), 0, lambda text: None, epochs=5)
-    assert (decide(walker, now, now, feels) == wanted).mean() > 0.95
+    walker = learn(School(now, now, feels, wanted), 0, lambda text: None, epochs=12)
+    assert (decide(walker, now, now, feels, random) == wanted).mean() > 0.95
+
+
+def test_a_walker_draws_actions_by_the_chances_it_gives_them() -> None:
+    walker = Walker()
+    last = walker.head[-1]
+    assert isinstance(last, torch.nn.Linear)
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias[:] = torch.log(torch.tensor([0.5, 0.2, 0.1, 0.1, 0.06, 0.03, 0.01]))
+    n = 4000
+    nothing, feels = np.zeros((n, 24, 24, 2), np.uint8), np.zeros((n, 3), np.float32)
+    drawn = decide(walker.eval(), nothing, nothing, feels, np.random.default_rng(0))
+    assert np.bincount(drawn, minlength=7) / n == pytest.approx([0.5, 0.2, 0.1, 0.1, 0.06, 0.03, 0.01], abs=0.02)
+    again = decide(walker, nothing, nothing, feels, np.random.default_rng(0))
+    assert drawn.tolist() == again.tolist()
+
+
+def test_pictures_vary_in_colour_and_light_but_not_in_place() -> None:
+    generator = torch.Generator().manual_seed(0)
+    frame = torch.full((64, 8, 8, 3), 40.0)
+    frame[:, :, 4:] = torch.tensor([90.0, 120.0, 200.0])
+    out = varied(frame, generator)
+    assert out.shape == frame.shape
+    assert float(out.min()) >= 0
+    assert float(out.max()) <= 255
+    left, right = out[:, :, :4].mean((1, 2, 3)), out[:, :, 4:].mean((1, 2, 3))
+    assert (right > left + 20).all()  # the edge stays where it was
+    brightest = out[:, :, 4:].mean((1, 2)).argmax(1)
+    assert set(brightest.tolist()) == {0, 1, 2}
+    assert left.std() > 5
+
+
+def test_what_comes_near_lights_up_in_the_obstacle_encoders_map_and_a_new_walk_begins_dark() -> None:
+    texture = np.random.default_rng(0).integers(0, 255, (24, 24)).astype(np.uint8)
+    flowing = Flowing()
+    assert not flowing.map().any()
+    for k in range(12):  # a wall 1.9 s away at first, at the walker's speed
+        distance = 2.9 - FRAME_TICS / 35 * 1.46 * k
+        flowing.watch(_wall(texture, distance))
+    assert flowing.map().max() > 0.5
+    flowing.begin()
+    assert not flowing.map().any()
+    for _ in range(12):
+        flowing.watch(_wall(texture, 2.9))
+    assert flowing.map().max() < 0.1
+
+
+def _wall(texture: np.ndarray, distance_m: float) -> np.ndarray:
+    """Return a camera frame of 90 degrees of a textured wall 3 m wide and high, straight ahead."""
+    gray = cv2.resize(texture, (480, 480), interpolation=cv2.INTER_CUBIC)
+    scale = 96 * 3 / distance_m / 480
+    place = np.array([[scale, 0, 96 - 240 * scale], [0, scale, 96 - 240 * scale]])
+    drawn = cv2.warpAffine(gray, place, (192, 192), flags=cv2.INTER_AREA, borderValue=(30,))
+    return np.repeat(drawn[..., None], 3, 2)
 
 
 def test_auc_of_a_known_order() -> None:

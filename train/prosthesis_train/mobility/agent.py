@@ -103,6 +103,11 @@ def learn(school: School, seed: int, say: Callable[[str], None], epochs: int = E
 
 
 @torch.no_grad()
-def decide(net: Walker, now: U8, before: U8, feels: F32) -> I64:
-    """Return the action i64[n] that the walker holds best."""
-    return np.asarray(net(looks(now, before), torch.from_numpy(feels)).argmax(1), np.int64)
+def decide(net: Walker, now: U8, before: U8, feels: F32, random: np.random.Generator) -> I64:
+    """Return actions i64[n], drawn by the chances that the walker gives them.
+
+    The likeliest one alone makes whoever does not see turn on the spot for ever: safe, and nowhere.
+    """
+    chances = net(looks(now, before), torch.from_numpy(feels)).double().softmax(1).numpy()
+    below = chances.cumsum(1) < random.random((len(chances), 1))
+    return np.asarray(np.minimum(below.sum(1), len(ACTIONS) - 1), np.int64)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from prosthesis_train.mobility.protocol import (
     ACTIONS,
     CAMERA_DEG,
     FRAME_SIDE,
+    FRAME_TICS,
     FRICTION,
     STEP_TICS,
     THRUST,
@@ -80,20 +82,17 @@ class Arena:
         state = self._game.get_state()
         if state is None:
             raise ProsthesisError("the walker left the map; choose another start")
-        margin = (state.screen_buffer.shape[1] - FRAME_SIDE) // 2
-        rgb = state.screen_buffer[:, margin : margin + FRAME_SIDE]
-        depth = state.depth_buffer[:, margin : margin + FRAME_SIDE].astype(np.float32) * DEPTH_SCALE + DEPTH_OFFSET
+        depth = _square(state.depth_buffer).astype(np.float32) * DEPTH_SCALE + DEPTH_OFFSET
         _, _, z, *_, eye = self._state()
-        return Sight(np.ascontiguousarray(rgb), depth, eye - z)
+        return Sight(np.ascontiguousarray(_square(state.screen_buffer)), depth, eye - z)
 
-    def step(self, action: int, use: bool = False) -> Moved:
-        """Take one action; ``use`` also opens the door before the walker."""
+    def step(self, action: int, use: bool = False, watch: Callable[[U8], None] | None = None) -> Moved:
+        """Take one action; ``use`` also opens the door before the walker; ``watch`` gets the frames on the way."""
         chosen = ACTIONS[action]
         before = self._state()
         thrust = THRUST if chosen.walks else 0
         self._game.make_action([thrust, chosen.turn_deg, use], 1)
-        if not self.over:
-            self._game.make_action([thrust, 0, False], STEP_TICS - 1)
+        self._go_on(thrust, watch)
         after = self._state() if not self.over else before
         moved = after[:2] - before[:2]
         free = free_step(before[4:6], after[3], thrust / 32)
@@ -102,6 +101,16 @@ class Arena:
         touched = float(np.hypot(*(moved - free))) > TOUCH and not fell and walked < JUMP
         contact = chosen.walks and not self.over and touched
         return Moved(float(after[0]), float(after[1]), float(after[3]), walked if walked < JUMP else 0.0, contact)
+
+    def _go_on(self, thrust: int, watch: Callable[[U8], None] | None) -> None:
+        """Walk the tics of a step after its first; frames are those of every ``FRAME_TICS``th tic."""
+        done = 1
+        while done < STEP_TICS and not self.over:
+            tics = STEP_TICS - done if watch is None else FRAME_TICS - done % FRAME_TICS
+            self._game.make_action([thrust, 0, False], tics)
+            done += tics
+            if watch is not None and not self.over:
+                watch(np.ascontiguousarray(_square(self._game.get_state().screen_buffer)))
 
     @property
     def over(self) -> bool:
@@ -132,6 +141,11 @@ class Arena:
         for command in ("god", f"fov {field:.3f}"):
             self._game.send_game_command(command)
         self._game.make_action([0, 0, 0], 1)
+
+
+def _square(image: U8) -> U8:
+    margin = (image.shape[1] - FRAME_SIDE) // 2
+    return image[:, margin : margin + FRAME_SIDE]
 
 
 def free_step(velocity: F64, angle_deg: float, thrust: float) -> F64:

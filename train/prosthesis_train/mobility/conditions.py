@@ -16,9 +16,10 @@ from prosthesis_train.mobility.arena import F32, U8, Sight
 from prosthesis_train.mobility.bars import nearness, paint
 from prosthesis_train.mobility.expert import COLUMNS as LOOKS
 from prosthesis_train.mobility.expert import obstacles
-from prosthesis_train.mobility.lessons import Lessons
-from prosthesis_train.mobility.protocol import COLUMNS, DROPOUT, PICTURE_SIDE, RIG
-from prosthesis_train.mobility.sights import CLASSICAL, classical, picture, small
+from prosthesis_train.mobility.flowing import Flowing
+from prosthesis_train.mobility.lessons import Lessons, flows
+from prosthesis_train.mobility.protocol import AGENT_MAPS, COLUMNS, DROPOUT, PICTURE_SIDE, RIG
+from prosthesis_train.mobility.sights import CLASSICAL, OBSTACLE, classical, picture, small
 from prosthesis_train.observers.percepts import VirtualPatient, virtual_patient
 
 Kind = Literal["sight", "percept", "nothing"]
@@ -43,6 +44,7 @@ CONDITIONS = (
     Condition("depth truth", "percept", "depth truth"),
     Condition("scrambled", "percept", OURS, scrambled=True),
     Condition("off", "nothing"),
+    Condition(OBSTACLE, "percept", OBSTACLE),
 )
 
 
@@ -108,7 +110,8 @@ def _maps(given: Condition, data: Lessons, net: Nearness, mirror: bool) -> F32:
         return maps_of(net, np.ascontiguousarray(data.rgb[:, :, ::step]))
     if given.source == "depth truth":
         return np.stack([paint(near[::step]) for near in data.near])
-    return np.asarray(data.maps[:, CLASSICAL.index(given.source), :, ::step] / np.float32(255), np.float32)
+    maps = flows(AGENT_MAPS) if given.source == OBSTACLE else data.maps[:, CLASSICAL.index(given.source)]
+    return np.asarray(maps[:, :, ::step] / np.float32(255), np.float32)
 
 
 def _sighted(given: Condition, pictures: U8) -> U8:
@@ -120,21 +123,26 @@ def _sighted(given: Condition, pictures: U8) -> U8:
 Look = Callable[[U8, Sight], U8]
 
 
-def look(given: Condition, net: Nearness, eyes: Eyes, patient: int) -> Look:
-    """Return what turns one camera frame and its depth into what a walker sees of it, u8[24,24,2]."""
+def look(given: Condition, net: Nearness, eyes: Eyes, patient: int, flowing: Flowing) -> Look:
+    """Return what turns one camera frame and its depth into what a walker sees of it, u8[24,24,2].
+
+    ``flowing`` is given the frames between, and is asked for its map by the encoder ``obstacle`` alone.
+    """
     if given.kind == "nothing":
         return lambda rgb, sight: np.zeros((PICTURE_SIDE, PICTURE_SIDE, 2), np.uint8)
     if given.kind == "sight":
         return lambda rgb, sight: _sighted(given, picture(rgb, sight)[None])[0]
-    to_map = live_map(given.source, net)
+    to_map = live_map(given.source, net, flowing)
     return lambda rgb, sight: eyes.see(to_map(rgb, sight)[None], patient)[0]
 
 
-def live_map(source: str, net: Nearness) -> Callable[[U8, Sight], F32]:
+def live_map(source: str, net: Nearness, flowing: Flowing) -> Callable[[U8, Sight], F32]:
     """Return what turns one frame (and, for the ceiling alone, its depth) into a map f32[32,32]."""
     if source == OURS:
         return lambda rgb, sight: maps_of(net, small(rgb)[None])[0]
     if source == "depth truth":
         return lambda rgb, sight: paint(nearness(obstacles(sight, LOOKS).reshape(COLUMNS, -1).min(1)))
+    if source == OBSTACLE:
+        return lambda rgb, sight: flowing.map()
     encoder = classical()[source]
     return lambda rgb, sight: encoder(rgb)

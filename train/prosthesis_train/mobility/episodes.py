@@ -58,17 +58,18 @@ def test_starts(name: str) -> list[Place]:
     return [(x, y, angle) for x, y, angle in json.loads(path.read_text(encoding="utf-8"))]
 
 
-def walk(arena: Arena, name: str, start: int, decider: Decide, steps: int = TEST_STEPS) -> Walk:
-    """Return one walk from one of the fixed starts."""
+def walk(arena: Arena, name: str, start: int, decider: Decide, watch: Callable[[U8], None] | None = None) -> Walk:
+    """Return one walk from one of the fixed starts; ``watch`` gets the frames between decisions, as exposed."""
     arena.start(*test_starts(name)[start])
     light = exposures(TEST_STARTS, sum(map(ord, name)))[start]
     last, moves = 0, list[Moved]()
-    for _ in range(steps):
+    film = None if watch is None else lambda rgb: watch(exposed(rgb, light))
+    for _ in range(TEST_STEPS):
         if arena.over:
             break
         sight = arena.look()
         last = decider(exposed(sight.rgb, light), sight, last, bool(moves) and moves[-1].contact)
-        moves.append(arena.step(last))
+        moves.append(arena.step(last, watch=film))
     return summary(name, start, moves)
 
 
@@ -97,15 +98,19 @@ def by_expert() -> Decide:
 
 
 class ByWalker:
-    """A walker's decisions; ``begin`` before each walk, for it remembers what it saw a step before."""
+    """A walker's decisions; ``begin`` before each walk, for it remembers what it saw a step before.
 
-    def __init__(self, net: Walker, look: Callable[[U8, Sight], U8]) -> None:
-        self._net, self._look = net, look
+    What it draws depends on its seed, the map and the start alone.
+    """
+
+    def __init__(self, net: Walker, look: Callable[[U8, Sight], U8], seed: int) -> None:
+        self._net, self._look, self._seed = net, look, seed
         self._before: U8 | None = None
 
-    def begin(self) -> None:
+    def begin(self, name: str, start: int) -> None:
         """Forget the last walk."""
         self._before = None
+        self._random = np.random.default_rng([self._seed, sum(map(ord, name)), start])
 
     def __call__(self, rgb: U8, sight: Sight, last: int, bumped: bool) -> int:
         """Return the action for what is seen now."""
@@ -113,7 +118,7 @@ class ByWalker:
         before = now if self._before is None else self._before
         self._before = now
         feels = feelings(np.array([last]), np.array([bumped]))
-        return int(decide(self._net, now[None], before[None], feels)[0])
+        return int(decide(self._net, now[None], before[None], feels, self._random)[0])
 
 
 def save(walks: list[Walk], path: Path) -> None:

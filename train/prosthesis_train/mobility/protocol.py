@@ -14,6 +14,7 @@ CAMERA_DEG = 90.0  # field of the square that every encoder is given, both ways
 FRAME_SIDE = 192
 
 STEP_TICS = 12  # one decision every 12/35 s
+FRAME_TICS = 3  # between frames for the encoder that needs a film: 11.7 a second
 THRUST = 4  # walks 1.33 units a tic: 1.46 m/s
 FRICTION = 0.90625  # the engine's, a tic
 
@@ -41,13 +42,16 @@ MIRRORED = (0, 2, 1, 4, 3, 6, 5)  # the same action in a mirrored world
 # as in data/walks.py, but for map30: one tunnel, in which no start has room
 HELD_OUT = ("map05", "map10", "map15", "map20", "map25")
 AGENT_MAPS = tuple(f"map{k:02d}" for k in range(1, 20) if k % 5)  # walkers learn here
-# the nearness encoder learns here: Freedoom 1; no room for starts in e2m8 and e3m7, the rest left out for time
-ENCODER_MAPS = tuple(
-    f"e{e}m{m}" for e in range(1, 4) for m in range(1, 10) if (e, m) not in ((2, 8), (3, 7), (3, 8), (3, 9))
+# the nearness encoder learns here: Freedoom 1 (no room for starts in e2m8 and e3m7, two left out for time) and what the
+# walkers leave of Freedoom 2
+ENCODER_MAPS = (
+    *(f"e{e}m{m}" for e in range(1, 4) for m in range(1, 10) if (e, m) not in ((2, 8), (3, 7), (3, 8), (3, 9))),
+    *(f"map{k}" for k in range(21, 30) if k % 5),
 )
 NEW_GROUND = 48.0  # side of the cells that count new ground: 1.5 m
 
 LESSON_STARTS, LESSON_STEPS = 10, 60  # on each of the agents' maps
+ENCODER_STEPS = 120  # of each walk on the encoder's maps, as many walks
 NOISE = (0.0, 0.1, 0.25, 0.5)  # chance that a burst of random steps begins, by lesson: errors and their correction
 TEST_STARTS, TEST_STEPS = 10, 100  # on each held-out map: 34 s, at most 50 m
 SEEDS = (0, 1, 2)

@@ -17,6 +17,7 @@ from prosthesis_train.mobility.arena import F32, U8, Sight
 from prosthesis_train.mobility.protocol import GAIN, GAMMA, MAP_SIDE, PICTURE_SIDE, RGB_SIDE
 
 CLASSICAL = ("luminance", "contrast", "edges", "saliency")
+OBSTACLE = "obstacle"
 Exposure = tuple[float, float]
 RAW_FAR = 512.0  # units: where the picture of depth is black
 

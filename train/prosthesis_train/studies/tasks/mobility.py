@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import functools
 import hashlib
+import importlib.util
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -21,11 +22,13 @@ from prosthesis.results import Figure
 from prosthesis_train.methods import nearness
 from prosthesis_train.mobility import protocol
 from prosthesis_train.mobility.agent import Walker, learn
-from prosthesis_train.mobility.arena import Arena
+from prosthesis_train.mobility.arena import U8, Arena
 from prosthesis_train.mobility.conditions import CONDITIONS, OURS, Condition, Eyes, condition, look, school
 from prosthesis_train.mobility.episodes import ByWalker, Decide, Walk, by_expert, load, save, walk
+from prosthesis_train.mobility.flowing import Flowing
 from prosthesis_train.mobility.lessons import Lessons, lessons
 from prosthesis_train.mobility.scoring import Estimate, Tally, bootstrapped, gap_closed, per_100_m, tally
+from prosthesis_train.mobility.sights import CLASSICAL, OBSTACLE
 
 KEPT = Path("runs/tasks/mobility/cells")
 BLIND, SIGHTED, EXPERT = "off", "full vision", "expert by exact depth"
@@ -46,18 +49,27 @@ def cell(name: str, seed: int, say: Say) -> list[Walk]:
 def kept(name: str, seed: int) -> Path:
     """Return where a cell is kept: the protocol, and for ours the network, are part of the place."""
     fixed = {key: value for key, value in vars(protocol).items() if key.isupper()}
-    text = repr(sorted(fixed.items())) + (nearness.SHIPPED / nearness.CARD).read_text(encoding="utf-8")
+    text = repr(sorted(fixed.items()))
+    if name != EXPERT and condition(name).source == OURS:
+        text += (nearness.SHIPPED / nearness.CARD).read_text(encoding="utf-8")
     return KEPT / hashlib.sha256(text.encode()).hexdigest()[:8] / f"{name.replace(' ', '-')}-{seed}.json"
 
 
 def _measured(name: str, seed: int, say: Say) -> list[Walk]:
     if name == EXPERT:
-        return _walks(by_expert(), lambda: None, say, name)
+        return _walks(by_expert(), lambda name, start: None, None, say, name)
     given, net = condition(name), nearness.load()
     walker = taught(given, seed, say)
     tested = Eyes([protocol.TEST_PATIENTS[seed]], given.scrambled)
-    by = ByWalker(walker, look(given, net, tested, 0))
-    return _walks(by, by.begin, say, f"{name}, seed {seed}")
+    flowing = Flowing()
+    by = ByWalker(walker, look(given, net, tested, 0, flowing), seed)
+
+    def begin(name: str, start: int) -> None:
+        by.begin(name, start)
+        flowing.begin()
+
+    watch = flowing.watch if given.source == OBSTACLE else None
+    return _walks(by, begin, watch, say, f"{name}, seed {seed}")
 
 
 def taught(given: Condition, seed: int, say: Say) -> Walker:
@@ -80,13 +92,15 @@ def _lessons() -> Lessons:
     return lessons(protocol.AGENT_MAPS)
 
 
-def _walks(decide: Decide, begin: Callable[[], None], say: Say, who: str) -> list[Walk]:
+def _walks(
+    decide: Decide, begin: Callable[[str, int], None], watch: Callable[[U8], None] | None, say: Say, who: str
+) -> list[Walk]:
     out = []
     for name in protocol.HELD_OUT:
         arena = Arena(name)
         for start in range(protocol.TEST_STARTS):
-            begin()
-            out.append(walk(arena, name, start, decide))
+            begin(name, start)
+            out.append(walk(arena, name, start, decide, watch))
         arena.close()
         collisions, metres = sum(w.collisions for w in out), sum(w.walked_m for w in out)
         say(f"{who}: {name}, {collisions} collisions in {metres:.0f} m so far")
@@ -104,13 +118,17 @@ def tallies(say: Say) -> dict[str, Tally]:
 
 
 def measure(say: Say) -> list[Figure]:
-    """Return collisions, ground and the share of the gap closed, for every condition."""
+    """Return collisions, ground and the share of the gap closed, for every condition; nothing without ViZDoom."""
     from prosthesis_train.studies.tasks import mobility_light
 
+    if importlib.util.find_spec("vizdoom") is None:
+        say("mobility: left out, ViZDoom is not installed; pip install 'prosthesis[doom]'")
+        return []
     found = tallies(say)
     out = [figure for name, one in found.items() for figure in _of(name, one, found)]
-    fewer = bootstrapped(lambda a, b: per_100_m(a) - per_100_m(b), found["edges"], found[OURS])
-    out.append(_figure(f"collisions per 100 m, edges minus {OURS}", fewer, ""))
+    for name in (*CLASSICAL, OBSTACLE):
+        fewer = bootstrapped(lambda a, b: per_100_m(a) - per_100_m(b), found[name], found[OURS])
+        out.append(_figure(f"collisions per 100 m, {name} minus {OURS}", fewer, ""))
     return out + mobility_light.measure(say)
 
 
@@ -129,7 +147,7 @@ def _of(name: str, one: Tally, found: dict[str, Tally]) -> list[Figure]:
 
 def _figure(name: str, value: Estimate, unit: str) -> Figure:
     about = f"{HOW}; {unit}" if unit else HOW
-    return Figure(f"mobility, {protocol.RIG}, {name}", value.value, "", value.low, value.high, about)
+    return Figure(f"{protocol.RIG}, {name}", value.value, "", value.low, value.high, about)
 
 
 def draw(folder: Path) -> list[str]:

@@ -12,6 +12,7 @@ from prosthesis_train.methods import nearness
 from prosthesis_train.mobility.arena import U8, Arena
 from prosthesis_train.mobility.conditions import OURS, Eyes, live_map
 from prosthesis_train.mobility.episodes import Walk, load, test_starts
+from prosthesis_train.mobility.flowing import Flowing
 from prosthesis_train.mobility.protocol import HELD_OUT, TEST_PATIENTS, TEST_STARTS
 from prosthesis_train.mobility.sights import exposed, exposures
 
@@ -41,7 +42,7 @@ def _one(path: Path) -> Walk:
 def strip(walk: Walk) -> U8:
     """Return rows of camera, exact depth, map and percept at places of a walk, time to the right."""
     arena, eyes = Arena(MAP), Eyes(TEST_PATIENTS[:1])
-    to_map = live_map(OURS, nearness.load())
+    to_map = live_map(OURS, nearness.load(), Flowing())
     light = exposures(TEST_STARTS, sum(map(ord, MAP)))[START]
     columns = []
     for x, y, angle in _places(walk):

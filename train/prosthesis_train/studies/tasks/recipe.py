@@ -21,6 +21,7 @@ TOPICS = Topics(
         "face_matching": "faces compared",
         "films": "films",
         "obstacles": "obstacles",
+        "mobility": "mobility",
     },
 )
 RECIPE = Recipe(
