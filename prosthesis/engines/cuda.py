@@ -64,7 +64,7 @@ class Cuda:
         size = np.dtype(dtype).itemsize * int(np.prod(shape))
         address = int(self._call("cudaMallocHost", size))
         self._host.append(address)
-        return np.frombuffer((ctypes.c_byte * size).from_address(address), dtype).reshape(shape)
+        return np.frombuffer(memoryview((ctypes.c_byte * size).from_address(address)), dtype).reshape(shape)
 
     def allocate(self, size: int) -> int:
         """Return the address of ``size`` bytes on the device."""
