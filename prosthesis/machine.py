@@ -1,4 +1,4 @@
-"""Which machine this is: the board, its JetPack, what is needed to say so, by the files that NVIDIA's tools read too."""
+"""Which machine this is: the board, its JetPack and power mode, by the files that NVIDIA's own tools read."""
 
 from __future__ import annotations
 
@@ -77,8 +77,12 @@ def _l4t(release: str) -> str:
 
 
 def _power_mode(root: Path) -> str:
-    """Return nvpmodel's mode as its status file has it, e.g. ``pmode:0002``; which clocks it means is the board's."""
-    return _text(root / "var" / "lib" / "nvpmodel" / "status")
+    """Return nvpmodel's mode by name, e.g. ``25W``: one file has its number, another the names."""
+    number = re.search(r"pmode:0*(\d+)", _text(root / "var" / "lib" / "nvpmodel" / "status"))
+    if number is None:
+        return ""
+    named = re.search(rf"POWER_MODEL\s+ID={number[1]}\s+NAME=(\w+)", _text(root / "etc" / "nvpmodel.conf"))
+    return named[1] if named else f"mode {number[1]}"
 
 
 def _processor(root: Path) -> str:

@@ -258,7 +258,7 @@ def test_engines_are_chosen_by_name():
     bundle = load_bundle("luminance-32")
     assert open_engine(bundle, "onnx").provider == "CPUExecutionProvider"
     assert open_engine(bundle, "null").provider == "null"
-    with pytest.raises(EngineError, match="engine 'torch': unknown; use 'onnx', 'tensorrt' or 'null'"):
+    with pytest.raises(EngineError, match="engine 'torch': unknown; use 'onnx', 'tensorrt', 'openvino' or 'null'"):
         open_engine(bundle, "torch")
 
 
