@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ ENGINES: dict[str, tuple[str, str]] = {
     "onnx-tensorrt": ("onnx", "tensorrt"),
     "tensorrt": ("tensorrt", ""),
 }
+# what to look for before a process is started for nothing
+PACKAGES = {"openvino": ("openvino",), "tensorrt": ("tensorrt", "cuda"), "cuda": ("onnxruntime",)}
 TORCH = "torch"
 RUNS, WARM_UP, LIMIT_S = 100, 10, 900.0
 Say = Callable[[str], None]
@@ -94,7 +97,8 @@ def compare(
                 say(f"{name} on {engine}")
                 row, outputs = _row(name, bundle, engine, runs, given)
                 if outputs is not None and first is not None:
-                    row = replace(row, **_differences(outputs, first))
+                    largest, spread = _differences(outputs, first)
+                    row = replace(row, largest=largest, relative=spread)
                 first = first if first is not None else outputs
                 rows.append(row)
     return rows
@@ -171,6 +175,9 @@ def _row(name: str, bundle: Bundle, engine: str, runs: int, given: Path) -> tupl
     row = Row(name, engine, score=f"{score.before:.3f} -> {score.after:.3f}" if score else "")
     if engine == TORCH:
         return replace(row, absent="bundles carry no PyTorch network; 'prosthesis export' states its parity"), None
+    missing = [package for package in PACKAGES.get(engine, ()) if find_spec(package) is None]
+    if missing:
+        return replace(row, absent=f"{', '.join(missing)} not installed; see docs/deploy.md"), None
     results = given.with_name("outputs.npz")
     call = (str(bundle.folder.resolve()), *ENGINES[engine], runs, str(given), str(results))
     command = [sys.executable, "-c", f"from prosthesis import compare; compare.child{call!r}"]
@@ -200,9 +207,9 @@ def child(*call: Any) -> None:
     sys.stdout.write(json.dumps(told) + "\n")
 
 
-def _differences(outputs: dict[str, Any], first: dict[str, Any]) -> dict[str, float | None]:
+def _differences(outputs: dict[str, Any], first: dict[str, Any]) -> tuple[float | None, float | None]:
     if outputs.keys() != first.keys() or any(outputs[key].shape != first[key].shape for key in first):
-        return {"largest": None, "relative": None}
+        return None, None
     names = sorted({(key.split("/")[0], key.split("/")[2]) for key in first})
     largest, worst = 0.0, 0.0
     for graph, name in names:
@@ -210,7 +217,7 @@ def _differences(outputs: dict[str, Any], first: dict[str, Any]) -> dict[str, fl
         a, b = (np.stack([side[key] for key in keys]).astype(np.float64) for side in (outputs, first))
         largest = max(largest, float(np.abs(a - b).max()))
         worst = max(worst, relative(a, b))
-    return {"largest": largest, "relative": worst}
+    return largest, worst
 
 
 def _save(path: Path, arrays: dict[str, Any]) -> None:
