@@ -34,7 +34,7 @@ def register(verbs: Verbs) -> None:
     p.add_argument("rig", metavar="RIG", help="a shipped rig's name, or the path of a YAML file")
     p = add_verb(verbs, "doctor", _doctor, "examine this installation", "prosthesis doctor --report report.json")
     p.add_argument("--json", action="store_true", help="print JSON")
-    p.add_argument("--link", type=_address, metavar="HOST:PORT", help="also try to reach the implant there")
+    p.add_argument("--link", type=address, metavar="HOST:PORT", help="also try to reach the implant there")
     p.add_argument(
         "--report", type=Path, metavar="FILE", help="also time two models and write what can be sent to the project"
     )
@@ -75,7 +75,7 @@ def _add_run(verbs: Verbs) -> None:
     p.add_argument("--headless", action="store_true", help="open no window")
     p.add_argument("--seconds", type=_positive, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
     p.add_argument("--record", type=Path, metavar="LOG", help="record the session to this MCAP file")
-    p.add_argument("--link", type=_address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
+    p.add_argument("--link", type=address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
 
 
 def _add_calibrate(verbs: Verbs) -> None:
@@ -92,7 +92,7 @@ def _add_calibrate(verbs: Verbs) -> None:
     p.add_argument(
         "--rest", type=float, default=0.0, metavar="S", help="least rest of an electrode between its trials (default 0)"
     )
-    p.add_argument("--link", type=_address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
+    p.add_argument("--link", type=address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
     p.add_argument("--participant", choices=("link", "keyboard"), default="link", help="who answers (default: link)")
 
 
@@ -311,7 +311,8 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _address(text: str) -> tuple[str, int]:
+def address(text: str) -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT``, as an argument's type."""
     host, colon, port = text.rpartition(":")
     if not (colon and host and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
         raise argparse.ArgumentTypeError(f"'{text}' is not HOST:PORT, e.g. 192.168.1.7:5700")
