@@ -101,7 +101,7 @@ def notes(plan: dict[str, Any], board: BoardConfig, pack: JetpackConfig) -> str:
         trt = f"""
 ## TensorRT
 
-JetPack {pack.name} brings TensorRT {pack.tensorrt}. Its Python binding is a package of its own, which `install.sh` does not bring:
+JetPack {pack.name} brings TensorRT {pack.tensorrt}. Its Python binding is a package of its own:
 
     sudo apt install python3-libnvinfer
 
@@ -124,7 +124,8 @@ A research simulator, not a medical device. {board.summary}
 
     sudo ./install.sh
 
-It checks `SHA256SUMS`, installs into `{HOME}`, makes keys and replays every model's recording. It needs the network once.
+It checks `SHA256SUMS`, installs into `{HOME}`, makes keys and replays every model's recording.
+The network is needed once.
 {trt}
 ## Power mode
 
@@ -157,7 +158,8 @@ Please send `report.json` back: this delivery's GPU path has not run on hardware
 
 def camera(pack: JetpackConfig) -> str:
     """Return how a camera is set up under a JetPack."""
-    usb = """USB: plug it in; `source: "0"` or `v4l2:///dev/video0` in `rig.yaml`. The service's user is in group `video`.
+    usb = """USB: plug it in; `source: "0"` or `v4l2:///dev/video0` in `rig.yaml`.
+The service's user is in group `video`.
 """
     csi = """CSI: `source: "csi://0"`. It needs `sudo apt install gstreamer1.0-tools` and NVIDIA's `nvarguscamerasrc`;
 choose the sensor once with `sudo /opt/nvidia/jetson-io/jetson-io.py` and restart. Not tried by us"""
