@@ -10,6 +10,7 @@ import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -175,7 +176,8 @@ def _key(file: str, number: int, side: str, name: str) -> str:
     return f"{file}/{number}/{side}/{name}"
 
 
-def _clip(frames: int) -> list[npt.NDArray[Any]]:
+@lru_cache(maxsize=2)
+def _clip(frames: int) -> tuple[npt.NDArray[Any], ...]:
     movie = cv2.VideoCapture(str(CLIPS / "street.mp4"))
     count = int(movie.get(cv2.CAP_PROP_FRAME_COUNT))
     wanted = {round(k * (count - 1) / max(1, frames - 1)) for k in range(frames)}
@@ -187,7 +189,7 @@ def _clip(frames: int) -> list[npt.NDArray[Any]]:
     movie.release()
     if not taken:
         raise ConfigError(f"{CLIPS / 'street.mp4'}: cannot be read; reinstall prosthesis, or run 'prosthesis doctor'")
-    return taken
+    return tuple(taken)
 
 
 def _made_with() -> dict[str, str]:
