@@ -13,7 +13,7 @@ mkdir -p "$work"
 
 step() { printf '== %s\n' "$*"; }
 took() { local began=$SECONDS; "$@"; printf '   %s s\n' "$((SECONDS - began))"; }
-inside() { chroot "$root" /usr/bin/env -i PATH=/usr/bin:/bin HOME=/root LANG=C.UTF-8 "${pass[@]}" "$@"; }
+inside() { chroot "$root" /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/bin HOME=/root LANG=C.UTF-8 "${pass[@]}" "$@"; }
 
 # the package client inside is set up as the one outside
 pass=(PROSTHESIS_KEYS=/keys)

@@ -81,7 +81,7 @@ def scrub(value: Any, private: Sequence[str]) -> Any:
         return [scrub(item, private) for item in value]
     if not isinstance(value, str):
         return value
-    text = re.sub(r"(?<![\w.:/])~?/[^\s,;:'\")]+", _last_part, value)
+    text = re.sub(r"(?<![\w./])~?/+[^\s,;:'\")]+", _last_part, value)
     for word in private:
         text = re.sub(rf"\b{re.escape(word)}\b", "(private)", text)
     return text
@@ -105,9 +105,9 @@ def _private() -> list[str]:
     with contextlib.suppress(KeyError, OSError):  # a user without a name says nothing
         words.add(getpass.getuser())
     # a name that is a word of everyone's is no secret, and would blank half of the report
-    return sorted(
-        word for word in words if len(word) > 2 and word not in ("root", "ubuntu", "jetson", "nvidia", "user")
-    )
+    common = ("root", "ubuntu", "jetson", "nvidia", "user")
+    # the longest first: one may be part of another
+    return sorted((word for word in words if len(word) > 2 and word not in common), key=len, reverse=True)
 
 
 def _memory(root: Path) -> dict[str, int]:

@@ -213,6 +213,7 @@ def test_a_report_names_no_person_key_or_path(tmp_path: Path, monkeypatch: pytes
         Finding("keys", "ok", "device in ~/.config/prosthesis/keys, on ada-laptop"),
         Finding("implant", "fail", "192.168.7.9:5700: refused"),
         Finding("gstreamer", "ok", "/usr/bin/gst-launch-1.0"),
+        Finding("clip", "ok", "file:///home/ada/film.mp4 on 10.3.0.26"),
     ]
     report = hwreport.make_report(findings, ("luminance-32",), root=jetson(tmp_path))
     hwreport.write_report(report, tmp_path / "report.json")
@@ -222,8 +223,9 @@ def test_a_report_names_no_person_key_or_path(tmp_path: Path, monkeypatch: pytes
     told = json.loads(text)
     assert told["machine"]["board"] == "orin_nano_8gb_super"
     assert told["machine"]["power_mode"] == "25W"
-    assert [item["text"] for item in told["findings"]][0] == "0.1.0 in .../prosthesis"
+    assert told["findings"][0]["text"] == "0.1.0 in .../prosthesis"
     assert told["findings"][3]["text"] == "/usr/bin/gst-launch-1.0"
+    assert told["findings"][4]["text"] == "file:.../film.mp4 on 10.3.0.26"
     assert told["measured"][0]["bundle"] == "luminance-32"
 
 
@@ -283,7 +285,7 @@ def test_only_a_fault_is_an_exit_code(
     level: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cli, "entry_points", lambda group: [])
-    monkeypatch.setattr(doctor, "examine", lambda: [Finding("a", level, "text", "remedy")])
+    monkeypatch.setattr(doctor, "examine", lambda implant: [Finding("a", level, "text", "remedy")])
     assert cli.main(["doctor", "--json"]) == code
     expected = [{"name": "a", "level": level, "text": "text", "remedy": "remedy"}]
     assert json.loads(capsys.readouterr().out) == expected
