@@ -84,7 +84,7 @@ def resolve(python: str) -> list[Wheel]:
     asked = wanted(python)
     while True:
         report = _pip(python, asked)
-        found = {canonicalize_name(item["metadata"]["name"]): item for item in report["install"]}
+        found = {str(canonicalize_name(item["metadata"]["name"])): item for item in report["install"]}
         missing = _missing(python, found)
         if not missing:
             return sorted((_wheel(item) for item in found.values()), key=lambda wheel: wheel.name)
