@@ -18,7 +18,7 @@ from prosthesis.reference import load_reference
 from prosthesis.verify import verify
 from prosthesis_export.deploy import deploy as deploying
 from prosthesis_export.deploy import texts, wheels
-from prosthesis_export.deploy.deploy import check_sums, deploy
+from prosthesis_export.deploy.deploy import deploy
 
 BOARD = "orin_nano_8gb_super"
 
@@ -58,13 +58,17 @@ def test_a_delivery_is_whole_and_loads_as_it_lies(delivered, monkeypatch):
     assert load_reference(load_bundle("./bundles/edges-32")).card.source == "clip:street"
 
 
-def test_a_changed_missing_or_added_file_is_found(delivered):
-    assert check_sums(delivered) == []
-    subprocess.run(["sha256sum", "--quiet", "--check", "SHA256SUMS"], cwd=delivered, check=True)
+def test_a_changed_or_missing_file_is_found(delivered):
+    check = ["sha256sum", "--quiet", "--check", "SHA256SUMS"]
+    subprocess.run(check, cwd=delivered, check=True)
+    listed = {line.partition("  ")[2] for line in (delivered / "SHA256SUMS").read_text().splitlines()}
+    assert listed == {str(p.relative_to(delivered)) for p in delivered.rglob("*") if p.is_file()} - {"SHA256SUMS"}
     (delivered / "rig.yaml").write_text("name: other")
     (delivered / "install.sh").unlink()
-    (delivered / "more").touch()
-    assert check_sums(delivered) == ["install.sh: missing", "more: not listed", "rig.yaml: changed"]
+    done = subprocess.run(check, cwd=delivered, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert "rig.yaml: FAILED" in done.stdout
+    assert "install.sh: FAILED open or read" in done.stdout
 
 
 def test_the_texts_name_this_board(delivered):

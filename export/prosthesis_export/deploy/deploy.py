@@ -91,19 +91,6 @@ def deploy(
     return _pack(folder) if archive else folder
 
 
-def check_sums(folder: Path) -> list[str]:
-    """Return what is wrong with a copied directory: files changed, missing or not listed; empty when nothing is."""
-    listed = {}
-    for line in (folder / SUMS).read_text().splitlines():
-        digest, _, name = line.partition("  ")
-        listed[name] = digest
-    there = {str(p.relative_to(folder)): p for p in sorted(folder.rglob("*")) if p.is_file() and p.name != SUMS}
-    wrong = [f"{name}: missing" for name in listed if name not in there]
-    wrong += [f"{name}: not listed" for name in there if name not in listed]
-    wrong += [f"{name}: changed" for name, path in there.items() if name in listed and _sha256(path) != listed[name]]
-    return sorted(wrong)
-
-
 def _jetpack(board: BoardConfig, name: str | None) -> JetpackConfig:
     if not board.jetpacks:
         raise ConfigError(f"board '{board.name}' is no Jetson: install there with pip install 'prosthesis[laptop]'")
