@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
+from prosthesis.delivered import Delivered
 from prosthesis.errors import ConfigError
 from prosthesis.yamlfile import Strict, load_model
 
@@ -67,7 +68,8 @@ class Manifest(Strict):
     ``kind`` is what the graphs give: a ``map``, a ``latent``, or the findings (boxes, words, identities) of a ``task``,
     of which its processor makes a map. ``input_size`` is (width, height) in pixels of the first graph's input,
     ``map_shape`` (rows, columns) of a map and null for others, ``field_deg`` the (width, height) of the visual field a
-    map stands for when it is used without a rig's view, null for a task. ``weights`` are those of others.
+    map stands for when it is used without a rig's view, null for a task. ``weights`` are those of others. ``delivery``
+    is there when ``prosthesis export`` made the bundle for a board.
     """
 
     schema_version: Literal[0]
@@ -86,6 +88,7 @@ class Manifest(Strict):
     licence: str
     built_by: str
     weights: tuple[Weights, ...] = ()
+    delivery: Delivered | None = None
 
     @model_validator(mode="after")
     def _shaped(self) -> Manifest:

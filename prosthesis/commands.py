@@ -32,8 +32,14 @@ def register(verbs: Verbs) -> None:
     _add_calibrate(verbs)
     p = add_verb(verbs, "check", _check, "say what a rig can do and where it conflicts", "prosthesis check utah96")
     p.add_argument("rig", metavar="RIG", help="a shipped rig's name, or the path of a YAML file")
-    p = add_verb(verbs, "doctor", _doctor, "examine this installation", "prosthesis doctor --json")
+    p = add_verb(verbs, "doctor", _doctor, "examine this installation", "prosthesis doctor --report report.json")
     p.add_argument("--json", action="store_true", help="print JSON")
+    p.add_argument("--link", type=address, metavar="HOST:PORT", help="also try to reach the implant there")
+    p.add_argument(
+        "--report", type=Path, metavar="FILE", help="also time two models and write what can be sent to the project"
+    )
+    _add_verify(verbs)
+    _add_compare(verbs)
     p = add_verb(
         verbs, "bench", _bench, "time the device's hops on this machine", "prosthesis bench utah96 --seconds 10"
     )
@@ -69,7 +75,7 @@ def _add_run(verbs: Verbs) -> None:
     p.add_argument("--headless", action="store_true", help="open no window")
     p.add_argument("--seconds", type=_positive, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
     p.add_argument("--record", type=Path, metavar="LOG", help="record the session to this MCAP file")
-    p.add_argument("--link", type=_address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
+    p.add_argument("--link", type=address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
 
 
 def _add_calibrate(verbs: Verbs) -> None:
@@ -86,8 +92,46 @@ def _add_calibrate(verbs: Verbs) -> None:
     p.add_argument(
         "--rest", type=float, default=0.0, metavar="S", help="least rest of an electrode between its trials (default 0)"
     )
-    p.add_argument("--link", type=_address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
+    p.add_argument("--link", type=address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
     p.add_argument("--participant", choices=("link", "keyboard"), default="link", help="who answers (default: link)")
+
+
+def _add_verify(verbs: Verbs) -> None:
+    p = add_verb(
+        verbs,
+        "verify",
+        _verify,
+        "compare a bundle's outputs on this machine with those of the desk",
+        "prosthesis verify ./bundle --engine tensorrt",
+    )
+    p.add_argument("bundle", metavar="BUNDLE", help="a shipped model's name, or the path of a bundle's folder")
+    p.add_argument("--engine", choices=("onnx", "tensorrt", "openvino"), default="onnx", help="default: onnx")
+    p.add_argument(
+        "--provider", choices=("cpu", "cuda", "tensorrt"), default="cpu", help="of engine onnx (default cpu)"
+    )
+    p.add_argument("--reference", type=Path, metavar="DIR", help="the recording (default: BUNDLE/reference)")
+    p.add_argument("--record", type=Path, metavar="DIR", help="at the desk: make a recording here instead")
+    p.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _add_compare(verbs: Verbs) -> None:
+    p = add_verb(
+        verbs,
+        "compare",
+        _compare,
+        "run the same inputs through every engine that is here",
+        "prosthesis compare objects ./objects-int8 --engines onnx,openvino",
+    )
+    p.add_argument("bundles", nargs="+", metavar="BUNDLE", help="a model, then other deliveries of the same one")
+    p.add_argument(
+        "--engines",
+        type=_names,
+        metavar="NAME[,NAME...]",
+        default=("onnx", "openvino", "cuda", "onnx-tensorrt", "tensorrt", "torch"),
+        help="default: onnx,openvino,cuda,onnx-tensorrt,tensorrt,torch",
+    )
+    p.add_argument("--runs", type=_count, default=100, metavar="N", help="how many frames each (default 100)")
+    p.add_argument("--json", action="store_true", help="print JSON")
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -177,12 +221,44 @@ def _check(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from prosthesis.doctor import examine, table
 
-    findings = examine()
+    findings = examine(arguments.link)
     if arguments.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         print(table(findings, colour=sys.stdout.isatty()))
+    if arguments.report:
+        from prosthesis.hwreport import make_report, write_report
+
+        write_report(make_report(findings, say=_say), arguments.report)
+        _say(f"wrote {arguments.report}: read it before you send it")
     return int(any(finding.level == "fail" for finding in findings))
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from prosthesis.verify import table, verify
+
+    if arguments.record:
+        from prosthesis.bundle import load_bundle
+        from prosthesis.reference import clip_inputs, record
+
+        bundle = load_bundle(arguments.bundle)
+        print(f"wrote {record(bundle, clip_inputs(bundle), folder=arguments.record)}")
+        return 0
+    result = verify(arguments.bundle, arguments.engine, arguments.provider, arguments.reference)
+    if arguments.json:
+        verdicts = [asdict(verdict) | {"holds": verdict.holds} for verdict in result.verdicts]
+        print(json.dumps(asdict(result) | {"verdicts": verdicts, "holds": result.holds}, indent=2))
+    else:
+        print(table(result))
+    return int(not result.holds)
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from prosthesis.compare import compare, table
+
+    rows = compare(arguments.bundles, arguments.engines, arguments.runs, _say)
+    print(json.dumps([asdict(row) for row in rows], indent=2) if arguments.json else table(rows))
+    return int(all(row.latency is None for row in rows))
 
 
 def _bench(arguments: argparse.Namespace) -> int:
@@ -222,6 +298,12 @@ def _positive(text: str) -> float:
     return value
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
+    return int(text)
+
+
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(","))
     if not all(names):
@@ -229,7 +311,8 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _address(text: str) -> tuple[str, int]:
+def address(text: str) -> tuple[str, int]:
+    """Return host and port of ``HOST:PORT``, as an argument's type."""
     host, colon, port = text.rpartition(":")
     if not (colon and host and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
         raise argparse.ArgumentTypeError(f"'{text}' is not HOST:PORT, e.g. 192.168.1.7:5700")

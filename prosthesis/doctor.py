@@ -11,13 +11,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
 from prosthesis import __version__
+from prosthesis.boardprobes import board, link, power, reach, tensorrt
 from prosthesis.errors import ProsthesisError
+from prosthesis.findings import Finding
 
 LIMIT_S = 4.0
 # import name and distribution; Jetsons bring their own cv2, which pip does not know
@@ -31,7 +33,17 @@ NEEDED = {
     "google.protobuf": "protobuf",
     "mcap": "mcap",
 }
-OPTIONAL = ("onnxruntime", "onnxruntime-gpu", "numba", "array-api-compat", "onnx", "torch")
+OPTIONAL = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "tensorrt",
+    "cuda-python",
+    "openvino",
+    "numba",
+    "array-api-compat",
+    "onnx",
+    "torch",
+)
 # y = 2 relu(x)^2 as Relu, Add, Mul: opset 13, x and y f32[1, 4]
 GRAPH = (
     "CAgSADpfCgwKAXgSAWEiBFJlbHUKDgoBYQoBYRIBYiIDQWRkCg4KAWIKAWESAXkiA011bBIFcHJvYmVaEwoBeBIOCgwIARIICgIIAQoCCARiEwoBeRIOCgwI"
@@ -39,22 +51,19 @@ GRAPH = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing examined: ``level`` is ok, warn or fail; ``remedy`` is empty when there is nothing to do."""
-
-    name: str
-    level: str
-    text: str
-    remedy: str = ""
-
-
 Probe = Callable[[], Iterator[Finding]]
 
 
-def examine() -> list[Finding]:
-    """Examine this machine and installation, in under five seconds; a probe that breaks becomes a finding itself."""
-    probes = (_system, _board, _packages, _runtimes, _engines, _zeromq, _opencv, _cameras, _keys, _rigs, _clock)
+def examine(implant: tuple[str, int] | None = None) -> list[Finding]:
+    """Examine this machine and installation, in under five seconds; a probe that breaks becomes a finding itself.
+
+    ``implant`` is a host and port to reach too.
+    """
+    installed = (_system, board, _packages, _runtimes, _engines, tensorrt)
+    attached = (power, _zeromq, link, _opencv, _cameras, _keys, _rigs, _clock)
+    probes: list[Probe] = [*installed, *attached]
+    if implant is not None:
+        probes.append(partial(reach, *implant))
     return [finding for probe in probes for finding in _guarded(probe)]
 
 
@@ -65,7 +74,7 @@ def _guarded(probe: Probe) -> list[Finding]:
         for finding in probe():
             found.append(finding)  # noqa: PERF402
     except Exception as error:
-        name = probe.__name__.strip("_")
+        name = getattr(probe, "__name__", "implant").strip("_")
         found.append(Finding(name, "warn", f"could not be examined: {type(error).__name__}: {error}"))
     return found
 
@@ -74,22 +83,6 @@ def _system() -> Iterator[Finding]:
     yield Finding("prosthesis", "ok", f"{__version__} in {Path(__file__).resolve().parent}")
     yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
     yield Finding("system", "ok", f"{platform.platform()}, {platform.machine()}")
-
-
-def _board(root: Path = Path("/")) -> Iterator[Finding]:
-    model, release = root / "proc/device-tree/model", root / "etc/nv_tegra_release"
-    text = model.read_text(errors="replace").strip("\0 \n") if model.is_file() else ""
-    jetson = re.search(r"R(\d+).*?REVISION: ([\d.]+)", release.read_text()) if release.is_file() else None
-    if jetson:
-        text = f"{text or 'a Jetson'}, L4T {jetson[1]}.{jetson[2]}"
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Finding("board", "ok", f"{text or 'laptop or workstation'}, {_processor(root)}, {cores} core(s) usable")
-
-
-def _processor(root: Path) -> str:
-    info = root / "proc/cpuinfo"
-    named = re.search(r"model name\s*: (.*)", info.read_text()) if info.is_file() else None
-    return named[1].strip() if named else platform.machine()
 
 
 def _version(package: str) -> str | None:

@@ -16,7 +16,7 @@ class MapEncoderConfig(Strict):
 
     type: Literal["map"]
     model: str
-    engine: Literal["onnx", "null"] = "onnx"
+    engine: Literal["onnx", "tensorrt", "null"] = "onnx"
     provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
 
 
@@ -25,7 +25,7 @@ class LatentEncoderConfig(Strict):
 
     type: Literal["latent"]
     model: str
-    engine: Literal["onnx", "null"] = "onnx"
+    engine: Literal["onnx", "tensorrt", "null"] = "onnx"
     provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
 
 
@@ -42,7 +42,7 @@ class TextEncoderConfig(Strict):
 
     type: Literal["text"]
     model: str = "reading"
-    engine: Literal["onnx", "null"] = "onnx"
+    engine: Literal["onnx", "tensorrt", "null"] = "onnx"
     provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
     mode: Literal["letters", "words", "scroll", "fixed"] = "letters"
     letters_per_s: Annotated[float, Field(gt=0, le=20)] = 2.0
@@ -64,7 +64,7 @@ class FaceEncoderConfig(Strict):
 
     type: Literal["face"]
     model: str = "faces"
-    engine: Literal["onnx", "null"] = "onnx"
+    engine: Literal["onnx", "tensorrt", "null"] = "onnx"
     provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
     mode: Literal["pattern", "face", "head"]
     threshold: Annotated[float, Field(ge=-1.0, le=1.0)]
@@ -91,7 +91,7 @@ class ObstacleEncoderConfig(Strict):
 
     type: Literal["obstacle"]
     model: str = "objects"
-    engine: Literal["onnx", "null"] = "onnx"
+    engine: Literal["onnx", "tensorrt", "null"] = "onnx"
     provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
     alarm_s: Annotated[float, Field(gt=0, le=5)] = 2.0
     stereo: StereoConfig | None = None
@@ -111,7 +111,7 @@ class LayeredEncoderConfig(Strict):
         return self.task.model
 
     @property
-    def engine(self) -> Literal["onnx", "null"]:  # noqa: D102
+    def engine(self) -> Literal["onnx", "tensorrt", "null"]:  # noqa: D102
         return self.task.engine
 
     @property

@@ -13,6 +13,9 @@ from prosthesis.errors import MissingExtraError
 def register(verbs: Verbs) -> None:
     """Add delivery's verbs."""
     _add_estimate(verbs)
+    from prosthesis_export.deploy import commands as deploy
+
+    deploy.register(verbs)
 
 
 def _add_estimate(verbs: Verbs) -> None:

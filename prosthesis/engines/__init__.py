@@ -10,7 +10,8 @@ from prosthesis.protocols import Engine
 def open_engine(bundle: Bundle, engine_name: str, provider: str = "cpu", index: int = 0) -> Engine:
     """Return an engine for one of the bundle's graphs, the first unless ``index`` says another.
 
-    ``engine_name`` is ``onnx`` or ``null``; ``provider`` (``cpu``, ``cuda``, ``tensorrt``) concerns ``onnx`` only.
+    ``engine_name`` is ``onnx``, ``tensorrt``, ``openvino`` or ``null``; ``provider`` (``cpu``, ``cuda``, ``tensorrt``:
+    ways of ONNX Runtime) concerns ``onnx`` only.
     Raises ``EngineError`` when the graph cannot run as asked and ``MissingExtraError`` when a package is missing.
     """
     graph = bundle.manifest.graphs[index]
@@ -24,9 +25,12 @@ def open_engine(bundle: Bundle, engine_name: str, provider: str = "cpu", index: 
 
             return NullEngine({tensor.name: (tensor.shape, tensor.dtype) for tensor in graph.outputs})
         case "tensorrt":
-            raise EngineError(
-                "engine 'tensorrt': not built yet (its place is prosthesis/engines/tensorrt.py, a protocols.Engine); "
-                "use engine 'onnx' with provider 'tensorrt'"
-            )
+            from prosthesis.engines.tensorrt import open_tensorrt
+
+            return open_tensorrt(bundle, graph)
+        case "openvino":
+            from prosthesis.engines.openvino import OpenvinoEngine
+
+            return OpenvinoEngine(bundle.graph_path(graph))
         case _:
-            raise EngineError(f"engine '{engine_name}': unknown; use 'onnx' or 'null'")
+            raise EngineError(f"engine '{engine_name}': unknown; use 'onnx', 'tensorrt', 'openvino' or 'null'")

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from prosthesis.engines.placement import as_words, nodes_elsewhere, profiled, zeros_for
+from prosthesis.engines.plans import cache_folder
 from prosthesis.errors import EngineError, MissingExtraError
 
 # what to ask ONNX Runtime for; the first must be what it really uses
@@ -29,14 +31,16 @@ KINDS = {"uint8": "tensor(uint8)", "float32": "tensor(float)"}
 class OnnxEngine:
     """Runs the graph in ``path`` on one thread (the board's cores belong to the pipeline).
 
+    ``elsewhere`` says which nodes a GPU provider left to another, empty when none; it is also told on stderr.
+
     Raises ``EngineError`` naming file and remedy when the file is missing or broken or the ``provider`` (``cpu``,
     ``cuda``, ``tensorrt``) cannot really be used, ``MissingExtraError`` when ONNX Runtime is not installed.
     """
 
     def __init__(self, path: Path, provider: str = "cpu") -> None:
         self._path = path
-        self._session = _open(path, provider)
-        self._inputs = {item.name: (tuple(item.shape), item.type) for item in self._session.get_inputs()}
+        self._session, self.elsewhere = _open(path, provider)
+        self._inputs = _signature(self._session)
         self._outputs = [item.name for item in self._session.get_outputs()]
 
     @property
@@ -66,7 +70,11 @@ class OnnxEngine:
                 )
 
 
-def _open(path: Path, provider: str) -> Any:
+def _signature(session: Any) -> dict[str, tuple[tuple[Any, ...], str]]:
+    return {item.name: (tuple(item.shape), item.type) for item in session.get_inputs()}
+
+
+def _open(path: Path, provider: str) -> tuple[Any, str]:
     if provider not in PROVIDERS:
         raise EngineError(f"provider '{provider}': unknown; use one of {', '.join(PROVIDERS)}")
     runtime = _import_runtime(provider)
@@ -76,14 +84,28 @@ def _open(path: Path, provider: str) -> Any:
     if wanted[0] not in runtime.get_available_providers():
         reason = "this onnxruntime is built without it"
         raise _fallback(wanted[0], CPU, reason, "pip uninstall onnxruntime, then pip install 'prosthesis[gpu]'")
-    with _captured_stderr() as noise:
-        session = _create(runtime, path, wanted)
-    used = session.get_providers()[0]
-    if used != wanted[0]:  # "available" only means built in: without a driver it runs on the CPU and returns 0
-        raise _fallback(
-            wanted[0], used, _reason(noise), "install the GPU's driver and libraries, or use provider 'cpu'"
-        )
-    return session
+    if wanted[0] == CPU:
+        return _create(runtime, path, wanted, _options(runtime)), ""
+    options = _options(runtime)
+    with profiled(options):
+        with _captured_stderr() as noise:
+            session = _create(runtime, path, wanted, options)
+        used = session.get_providers()[0]
+        if used != wanted[0]:  # "available" only means built in: without a driver it runs on the CPU and returns 0
+            remedy = "install the GPU's driver and libraries, or use provider 'cpu'"
+            raise _fallback(wanted[0], used, _reason(noise), remedy)
+        return session, _elsewhere(session, path, used)
+
+
+def _elsewhere(session: Any, path: Path, used: str) -> str:
+    """Return which nodes are not where they were asked to be, and say so: part of the graph is slower than it looks."""
+    try:
+        words = as_words(nodes_elsewhere(session, used, zeros_for(_signature(session), KINDS)))
+    except Exception as error:  # ONNX Runtime's errors share no narrower base
+        raise EngineError(f"{path}: {used} opens the graph but cannot run it: {_one_line(error)}") from error
+    if words:
+        sys.stderr.write(f"{path}: {used} does not take all of it: {words}\n")
+    return words
 
 
 def _import_runtime(provider: str) -> Any:
@@ -102,9 +124,10 @@ def _import_runtime(provider: str) -> Any:
     return runtime
 
 
-def _create(runtime: Any, path: Path, providers: tuple[str, ...]) -> Any:
+def _create(runtime: Any, path: Path, providers: tuple[str, ...], options: Any) -> Any:
+    asked = [(name, _tensorrt_options()) if name == PROVIDERS["tensorrt"][0] else name for name in providers]
     try:
-        session = runtime.InferenceSession(str(path), _options(runtime), providers=list(providers), enable_fallback=0)
+        session = runtime.InferenceSession(str(path), options, providers=asked, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's errors share no narrower base
         first = "" if providers[0] == CPU else "try provider 'cpu'; if that fails too, "
         raise EngineError(
@@ -121,6 +144,13 @@ def _options(runtime: Any) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     return options
+
+
+def _tensorrt_options() -> dict[str, str]:
+    """Return options by which the provider keeps the engines that it builds, or every start would take minutes."""
+    folder = cache_folder() / "onnxruntime"
+    folder.mkdir(parents=True, exist_ok=True)
+    return {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(folder), "trt_timing_cache_enable": "1"}
 
 
 def _fallback(wanted: str, used: str, reason: str, remedy: str) -> EngineError:

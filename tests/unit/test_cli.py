@@ -174,8 +174,8 @@ def test_wrong_arguments_are_wrong_usage(arguments: tuple[str, ...]) -> None:
 
 
 def test_an_address_may_be_a_name_or_ipv6() -> None:
-    assert commands._address("lab:5700") == ("lab", 5700)
-    assert commands._address("::1:5700") == ("::1", 5700)
+    assert commands.address("lab:5700") == ("lab", 5700)
+    assert commands.address("::1:5700") == ("::1", 5700)
 
 
 def test_keys_are_made_once(rooms: list[Room], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import time
@@ -10,9 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from prosthesis import cli, config, doctor
-from prosthesis.doctor import Finding, examine, table
+from prosthesis import boardprobes, cli, config, doctor, hwreport
+from prosthesis.compare import Row
+from prosthesis.doctor import examine, table
+from prosthesis.findings import Finding
 from prosthesis.links.keys import make_keys
+from prosthesis.machine import jetpack_of
 
 JETSON = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64\n"
 
@@ -26,7 +32,7 @@ def test_everything_is_examined_in_bounded_time() -> None:
     found = {finding.name for finding in examine()}
     assert time.monotonic() - started < 5
     assert {"prosthesis", "python", "system", "board", "packages", "extras", "zeromq", "opencv", "cameras"} <= found
-    assert {"gstreamer", "keys", "rigs", "clock"} <= found
+    assert {"gstreamer", "keys", "rigs", "clock", "tensorrt", "link"} <= found
 
 
 def test_missing_packages_are_findings_and_no_crash() -> None:
@@ -114,17 +120,117 @@ def test_a_probe_that_breaks_is_a_finding_after_what_it_found(monkeypatch: pytes
     assert doctor._guarded(_half)[1].text == "could not be examined: OSError: gone"
 
 
+def jetson(root: Path, release: str = JETSON, compatible: bytes = b"nvidia,p3768-0000+p3767-0005-super\0") -> Path:
+    """Write the files of an Orin Nano Super in its 25 W mode, as NVIDIA's tools read them."""
+    (root / "proc" / "device-tree").mkdir(parents=True)
+    model = b"NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super\0"
+    (root / "proc" / "device-tree" / "model").write_bytes(model)
+    (root / "proc" / "device-tree" / "compatible").write_bytes(compatible + b"nvidia,tegra234\0")
+    (root / "etc").mkdir()
+    (root / "etc" / "nv_tegra_release").write_text(release)
+    modes = "< POWER_MODEL ID=0 NAME=15W >\n< POWER_MODEL ID=1 NAME=25W >\n< PM_CONFIG DEFAULT=1 >\n"
+    (root / "etc" / "nvpmodel.conf").write_text(modes)
+    (root / "var" / "lib" / "nvpmodel").mkdir(parents=True)
+    (root / "var" / "lib" / "nvpmodel" / "status").write_text("pmode:0001\n")
+    return root
+
+
 def test_a_jetson_is_known_by_its_device_tree_and_release(tmp_path: Path) -> None:
-    (tmp_path / "proc" / "device-tree").mkdir(parents=True)
-    (tmp_path / "proc" / "device-tree" / "model").write_bytes(b"NVIDIA Jetson Orin Nano Developer Kit\0")
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc" / "nv_tegra_release").write_text(JETSON)
-    (found,) = doctor._board(tmp_path)
-    assert found.text.startswith("NVIDIA Jetson Orin Nano Developer Kit, L4T 36.4.3, ")
+    found = {finding.name: finding for finding in boardprobes.board(jetson(tmp_path))}
+    assert "Developer Kit Super, L4T 36.4.3, mode 25W, " in found["board"].text
+    assert found["board file"].text.startswith("orin_nano_8gb_super: ")
+    assert found["jetpack"].text == "6.2: Python 3.10, CUDA 12.6, TensorRT 10.3"
+    assert {finding.level for finding in found.values()} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("release", "level", "words"),
+    [
+        (JETSON.replace("R36 ", "R35 "), "fail", "5.1: Python 3.8.*too old"),
+        (JETSON.replace("4.3", "3.0"), "warn", "L4T 36.3.0 is of no JetPack that we know"),
+    ],
+)
+def test_a_jetpack_that_cannot_run_us_is_told(tmp_path: Path, release: str, level: str, words: str) -> None:
+    found = {finding.name: finding for finding in boardprobes.board(jetson(tmp_path, release))}
+    assert found["jetpack"].level == level
+    assert re.match(words, found["jetpack"].text)
+    assert "6.2 or newer" in found["jetpack"].remedy
+
+
+@pytest.mark.parametrize(
+    ("l4t", "name"),
+    [
+        ("36.4.3", "6.2"),
+        ("36.4.7", "6.2"),
+        ("36.5", "6.2"),
+        ("38.4", "7.1"),
+        ("39.1", "7.2"),
+        ("36.3", None),
+        ("40", None),
+    ],
+)
+def test_a_jetpack_is_known_by_its_jetson_linux(l4t: str, name: str | None) -> None:
+    pack = jetpack_of(l4t)
+    assert (pack and pack.name) == name
+
+
+def test_an_unknown_jetson_is_told_and_asked_for(tmp_path: Path) -> None:
+    found = {finding.name: finding for finding in boardprobes.board(jetson(tmp_path, compatible=b"nvidia,p9999\0"))}
+    (tmp_path / "proc" / "device-tree" / "model").write_bytes(b"NVIDIA Something New\0")
+    found = {finding.name: finding for finding in boardprobes.board(tmp_path)}
+    assert found["board file"].level == "warn"
+    assert "doctor --report" in found["board file"].remedy
+
+
+def test_a_jetson_without_tensorrt_or_power_sensor_is_told(tmp_path: Path) -> None:
+    root = jetson(tmp_path)
+    (found,) = boardprobes.power(root)
+    assert found.level == "warn"
+    if importlib.util.find_spec("tensorrt") is None:
+        (found,) = boardprobes.tensorrt(root)
+        assert (found.level, "python3-libnvinfer" in found.remedy) == ("warn", True)
+
+
+def test_the_link_is_timed_over_an_encrypted_loopback() -> None:
+    (found,) = boardprobes.link()
+    assert re.fullmatch(r"encrypted loopback, [\d.]+ ms a message of 1 KiB", found.text)
+
+
+def test_an_implant_that_answers_and_one_that_does_not() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        (found,) = boardprobes.reach("127.0.0.1", port)
+        assert found.level == "ok"
+    (found,) = boardprobes.reach("127.0.0.1", port)
+    assert (found.level, "refused" in found.text) == ("fail", True)
+
+
+def test_a_report_names_no_person_key_or_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hwreport, "compare", lambda models, engines, runs, say: [Row(models[0], "onnx")])
+    monkeypatch.setattr(hwreport, "_private", lambda: ["ada", "ada-laptop"])
+    findings = [
+        Finding("prosthesis", "ok", "0.1.0 in /home/ada/work/prosthesis"),
+        Finding("keys", "ok", "device in ~/.config/prosthesis/keys, on ada-laptop"),
+        Finding("implant", "fail", "192.168.7.9:5700: refused"),
+        Finding("gstreamer", "ok", "/usr/bin/gst-launch-1.0"),
+        Finding("clip", "ok", "file:///home/ada/film.mp4 on 10.3.0.26"),
+    ]
+    report = hwreport.make_report(findings, ("luminance-32",), root=jetson(tmp_path))
+    hwreport.write_report(report, tmp_path / "report.json")
+    text = (tmp_path / "report.json").read_text()
+    for private in ("ada", "/home", "192.168.7.9", ".config"):
+        assert private not in text
+    told = json.loads(text)
+    assert told["machine"]["board"] == "orin_nano_8gb_super"
+    assert told["machine"]["power_mode"] == "25W"
+    assert told["findings"][0]["text"] == "0.1.0 in .../prosthesis"
+    assert told["findings"][3]["text"] == "/usr/bin/gst-launch-1.0"
+    assert told["findings"][4]["text"] == "file:.../film.mp4 on 10.3.0.26"
+    assert told["measured"][0]["bundle"] == "luminance-32"
 
 
 def test_any_other_machine_is_a_laptop(tmp_path: Path) -> None:
-    (found,) = doctor._board(tmp_path)
+    (found,) = boardprobes.board(tmp_path)
     assert found.text.startswith("laptop or workstation")
 
 
@@ -179,7 +285,7 @@ def test_only_a_fault_is_an_exit_code(
     level: str, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cli, "entry_points", lambda group: [])
-    monkeypatch.setattr(doctor, "examine", lambda: [Finding("a", level, "text", "remedy")])
+    monkeypatch.setattr(doctor, "examine", lambda implant: [Finding("a", level, "text", "remedy")])
     assert cli.main(["doctor", "--json"]) == code
     expected = [{"name": "a", "level": level, "text": "text", "remedy": "remedy"}]
     assert json.loads(capsys.readouterr().out) == expected

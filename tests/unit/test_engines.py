@@ -1,9 +1,12 @@
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from prosthesis.bundle import MODELS, load_bundle
@@ -53,13 +56,17 @@ class FakeSession:
     def get_outputs(self):
         return [SimpleNamespace(name="map")]
 
+    def end_profiling(self):
+        return ""
+
     def run(self, outputs, inputs):
         raise RuntimeError("CUDA failure\n2: out of memory")
 
 
 @pytest.fixture
-def runtime(monkeypatch):
+def runtime(monkeypatch, tmp_path):
     """Put a fake ONNX Runtime in the real one's place; returns the function that does."""
+    monkeypatch.setenv("PROSTHESIS_ENGINES", str(tmp_path / "engines"))
 
     def install(session, built_in=("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")):
         fake = SimpleNamespace(
@@ -162,6 +169,63 @@ def test_a_real_gpu_is_used_on_one_quiet_thread_and_never_changed(runtime):
     assert session.options.entries["session.intra_op.allow_spinning"] == "0"
 
 
+class PartlyElsewhere(FakeSession):
+    """A GPU's session that leaves nodes to the CPU, by the real profile of a real run there."""
+
+    def __call__(self, path, options, providers, **_):
+        super().__call__(path, options, providers)
+        self.real = onnxruntime.InferenceSession(path, self._real_options(options), providers=["CPUExecutionProvider"])
+        return self
+
+    def _real_options(self, options):
+        real = onnxruntime.SessionOptions()
+        real.enable_profiling, real.profile_file_prefix = options.enable_profiling, options.profile_file_prefix
+        return real
+
+    def get_inputs(self):
+        return self.real.get_inputs()
+
+    def get_outputs(self):
+        return self.real.get_outputs()
+
+    def run(self, outputs, inputs):
+        return self.real.run(outputs, inputs)
+
+    def end_profiling(self):
+        return self.real.end_profiling()
+
+
+def test_nodes_that_a_gpu_leaves_to_the_cpu_are_reported(runtime, capfd):
+    session = runtime(PartlyElsewhere("CUDAExecutionProvider"))
+    engine = OnnxEngine(GRAPH, "cuda")
+    assert engine.provider == "CUDAExecutionProvider"
+    assert re.fullmatch(r"\d node\(s\) run on CPUExecutionProvider: .*Cast.*Reshape.*", engine.elsewhere)
+    assert "does not take all of it" in capfd.readouterr().err
+    assert engine.run({"frame": frame(51)})["map"] == pytest.approx(np.full((1, 32, 32), 0.2))
+    assert not Path(session.options.profile_file_prefix).parent.exists()
+
+
+def test_on_the_cpu_nothing_is_elsewhere():
+    assert OnnxEngine(GRAPH).elsewhere == ""
+
+
+def test_tensorrts_provider_keeps_its_engines(runtime, tmp_path):
+    session = runtime(FakeSession("TensorrtExecutionProvider"))
+    OnnxEngine(GRAPH, "tensorrt")
+    name, options = session.asked[0]
+    assert (name, options["trt_engine_cache_enable"]) == ("TensorrtExecutionProvider", "1")
+    assert options["trt_engine_cache_path"] == str(tmp_path / "engines" / "onnxruntime")
+    assert session.asked[1:] == ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+
+def test_a_gpu_that_cannot_run_the_graph_fails_at_once(runtime):
+    session = PartlyElsewhere("CUDAExecutionProvider")
+    session.run = lambda outputs, inputs: FakeSession.run(session, outputs, inputs)
+    runtime(session)
+    with pytest.raises(EngineError, match=r"opens the graph but cannot run it: CUDA failure"):
+        OnnxEngine(GRAPH, "cuda")
+
+
 def test_a_gpu_that_cannot_open_the_model_points_to_the_cpu(runtime):
     def broken(*_, **__):
         raise RuntimeError("CUDA error 35")
@@ -194,9 +258,7 @@ def test_engines_are_chosen_by_name():
     bundle = load_bundle("luminance-32")
     assert open_engine(bundle, "onnx").provider == "CPUExecutionProvider"
     assert open_engine(bundle, "null").provider == "null"
-    with pytest.raises(EngineError, match=r"not built yet \(its place is prosthesis/engines/tensorrt.py"):
-        open_engine(bundle, "tensorrt")
-    with pytest.raises(EngineError, match="engine 'torch': unknown; use 'onnx' or 'null'"):
+    with pytest.raises(EngineError, match="engine 'torch': unknown; use 'onnx', 'tensorrt', 'openvino' or 'null'"):
         open_engine(bundle, "torch")
 
 
