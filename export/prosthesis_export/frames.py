@@ -2,7 +2,7 @@
 
 The bundle's own processor runs on real pictures and what goes into each graph is noted. Pictures: photographs in the
 wheels of scikit-image and scikit-learn (split by photograph), letters and words drawn over them, the gray faces of
-scikit-image's LFW subset (split by picture), and every third frame of the clip shipped with the device.
+scikit-image's LFW subset (split by picture), and every sixth frame of the clip shipped with the device.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from prosthesis_train.studies.tasks.obstacle_clips import read_clip
 from prosthesis_train.studies.tasks.reading import rendered_pictures
 
 Inputs = Mapping[str, npt.NDArray[Any]]
-PICTURES = 24
-MOST = 48  # inputs of one graph
-FACES = 40
+PICTURES = 12
+MOST = 16  # inputs of one graph
+FACES = 12
 PICTURE_PX = 384
 
 
@@ -104,8 +104,8 @@ def inputs_of(bundle: Bundle, held_out: bool) -> Inputset:
 
 def _crops(bundle: Bundle, engines: Sequence[Engine], held_out: bool) -> None:
     side = bundle.manifest.input_size[0]
-    photographs = patches([p for p in WHEELS if p.held_out is held_out], PICTURES, side, 3, seed=7)
-    letters = sights("letters", PICTURES, side, 32, held_out, seed=7).crops
+    photographs = patches([p for p in WHEELS if p.held_out is held_out], MOST // 2, side, 3, seed=7)
+    letters = sights("letters", MOST // 2, side, 32, held_out, seed=7).crops
     first, rest = bundle.manifest.graphs[0], bundle.manifest.graphs[1:]
     for crop in (*photographs, *letters):
         found = engines[0].run({first.inputs[0].name: crop[None]})[first.outputs[0].name]
@@ -142,7 +142,7 @@ def _things(bundle: Bundle, engines: Sequence[Engine], held_out: bool) -> None:
     finder = ObjectFinder(bundle, engines[0])
     clip = read_clip(CLIPS / "street.mp4")[0]
     photographs = patches([p for p in WHEELS if p.held_out is held_out], PICTURES, PICTURE_PX, 3, seed=7)
-    for rgb in (*clip[2 if held_out else 1 :: 3], *photographs):
+    for rgb in (*clip[2 if held_out else 1 :: 6], *photographs):
         finder.find(rgb)
 
 

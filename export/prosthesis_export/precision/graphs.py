@@ -47,3 +47,19 @@ def output_part(model: Any) -> set[str]:
         if node.name not in weighted:
             waiting += node.input
     return found
+
+
+def between(model: Any, floats: set[str]) -> set[str]:
+    """Return the nodes without weights that no layer feeds but those in ``floats``: nothing is gained by lowering them."""
+    weighted, lowered = set(layers(model)), set[str]()  # values that a lowered layer leads to, through no other layer
+    out = set()
+    for node in model.graph.node:  # nodes are in the order they run
+        if node.name in weighted:
+            fed = node.name not in floats
+        else:
+            fed = any(value in lowered for value in node.input)
+            if not fed:
+                out.add(node.name)
+        if fed:
+            lowered.update(node.output)
+    return out

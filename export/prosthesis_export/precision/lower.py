@@ -1,12 +1,12 @@
 """The most layers of a graph in FP16 or INT8 that keep its outputs within their tolerance.
 
-Output layers stay float32. If that is not enough, more layers are put back, those whose input eight bits describe worst
-first, by bisection.
+Output layers stay float32. If that is not enough, blocks of layers are put back, those first that alone do most harm, by
+bisection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,61 +21,78 @@ from prosthesis_export.precision.parity import Reference, parity
 Lower = Literal["fp16", "int8-cpu", "int8-tensorrt"]
 
 
+BLOCK = 8  # consecutive layers that are tried, and put back, together
+FEW = 4  # inputs on which a block alone is tried
+
+
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """A graph in its precision, how many of its layers run in it, and its errors."""
+    """A graph in its precision, how many layers run in it, its errors, and those with all but output layers lowered."""
 
     model: Any
     layers: Layers
     parity: tuple[Parity, ...]
+    whole: tuple[Parity, ...]
 
 
-def lower(graph: Graph, model: Any, recipe: Lower, calibration: Sequence[Inputs], known: Reference) -> Lowered:
-    """Return the graph with as many layers lowered as the tolerances of its outputs allow, perhaps none."""
+def lower(
+    graph: Graph, model: Any, recipe: Lower, calibration: Sequence[Inputs], known: Reference, hold: bool = True
+) -> Lowered:
+    """Return the graph with as many layers lowered as the tolerances of its outputs allow, perhaps none.
+
+    Without ``hold`` all but the output layers are lowered, whatever the errors.
+    """
     ready = prepare(model)
     every, outputs = layers(ready), output_part(ready)
     free = [name for name in every if name not in outputs]
-    if recipe == "fp16":
-
-        def make(keep: set[str]) -> Any:
-            return halved(ready, keep)
-
-    else:
-        found = calibrate(ready, calibration)
-        free.sort(key=lambda name: -found.coarseness[name])
-
-        def make(keep: set[str]) -> Any:
-            return quantised(ready, found, recipe, keep)
-
+    make = _maker(ready, recipe, calibration)
     precision = "fp16" if recipe == "fp16" else "int8"
 
-    def attempt(back: int) -> Lowered:
-        if back == len(free):
-            made, count = model, 0
-        else:
-            made, count = make(outputs | set(free[:back])), len(free) - back
-        errors = parity(graph, made.SerializeToString(), known, precision)
-        return Lowered(made, Layers(file=graph.file, lowered=count, of=len(every)), errors)
+    def attempt(back: Collection[str], known: Reference = known) -> tuple[Any, tuple[Parity, ...]]:
+        made = model if len(back) == len(free) else make(outputs.union(back))
+        return made, parity(graph, made.SerializeToString(), known, precision)
 
-    return _least(attempt, len(free))
+    made, errors = whole = attempt(())
+    back: list[str] = []
+    if hold and not _holds(errors):
+        blocks = [free[start : start + BLOCK] for start in range(0, len(free), BLOCK)]
+        few = known.first(FEW)
+        blocks.sort(key=lambda block: -_worst(attempt([name for name in free if name not in block], few)[1]))
+        back, (made, errors) = _fewest(attempt, blocks)
+    return Lowered(made, Layers(file=graph.file, lowered=len(free) - len(back), of=len(every)), errors, whole[1])
 
 
-def _least(attempt: Callable[[int], Lowered], most: int) -> Lowered:
-    """Return the attempt with the fewest layers put back that holds; the float graph when none does."""
-    best = attempt(0)
-    if _holds(best):
-        return best
-    low, high = 0, most
-    best = attempt(most)
+def _maker(ready: Any, recipe: Lower, calibration: Sequence[Inputs]) -> Callable[[set[str]], Any]:
+    if recipe == "fp16":
+        return lambda keep: halved(ready, keep)
+    ranges = calibrate(ready, calibration)
+    return lambda keep: quantised(ready, ranges, recipe, keep)
+
+
+Attempt = tuple[Any, tuple[Parity, ...]]
+
+
+def _fewest(attempt: Callable[[list[str]], Attempt], blocks: list[list[str]]) -> tuple[list[str], Attempt]:
+    """Return the fewest layers, worst blocks first, that must be put back for the rest to hold, and that attempt."""
+
+    def first(count: int) -> list[str]:
+        return [name for block in blocks[:count] for name in block]
+
+    low, high = 0, len(blocks)
+    best = attempt(first(high))
     while high - low > 1:
         middle = (low + high) // 2
-        tried = attempt(middle)
-        if _holds(tried):
+        tried = attempt(first(middle))
+        if _holds(tried[1]):
             best, high = tried, middle
         else:
             low = middle
-    return best
+    return first(high), best
 
 
-def _holds(lowered: Lowered) -> bool:
-    return all(row.holds for row in lowered.parity)
+def _worst(rows: tuple[Parity, ...]) -> float:
+    return max(row.error / row.tolerance for row in rows)
+
+
+def _holds(rows: tuple[Parity, ...]) -> bool:
+    return all(row.holds for row in rows)

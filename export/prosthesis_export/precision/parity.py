@@ -39,6 +39,10 @@ class Reference:
     inputs: tuple[Inputs, ...]
     outputs: dict[str, Array]
 
+    def first(self, count: int) -> Reference:
+        """Return the first ``count`` of them."""
+        return Reference(self.inputs[:count], {name: value[:count] for name, value in self.outputs.items()})
+
 
 def reference(content: bytes, inputs: Sequence[Inputs]) -> Reference:
     """Run the original once."""
