@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import math
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -159,7 +160,9 @@ def _as_it_is(graph: Graph, model: Any, content: bytes, known: Reference) -> Low
 def _refuse(delivery: Delivered, loose: bool) -> None:
     """Refuse what misses a tolerance; what TensorRT refuses is refused always."""
     if delivery.legality.legal is False:
-        raise ProsthesisError(f"TensorRT does not take it: {'; '.join(delivery.legality.errors)}; use another precision")
+        raise ProsthesisError(
+            f"TensorRT does not take it: {'; '.join(delivery.legality.errors)}; use another precision"
+        )
     if loose:
         return
     missed = [row for row in delivery.parity if not row.holds]
@@ -199,7 +202,7 @@ def _estimated(folder: Path, board: str, precision: Precision) -> Estimated:
     return Estimated(
         mode=found.mode,
         latency_ms=ends(found.latency_s, 1e3),
-        energy_mj=ends(found.energy_j, 1e3),
+        energy_mj=ends(found.energy_j, 1e3) if math.isfinite(found.energy_j.middle) else None,
         memory_mb=ends(found.memory_bytes, 1e-6),
         frames_per_s=ends(found.frames_per_s, 1.0),
         fits=found.fits,  # type: ignore[arg-type]  # one of three words

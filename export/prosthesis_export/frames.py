@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.bundle import Bundle
+from prosthesis.bundle import Bundle, load_bundle
 from prosthesis.cameras.opencv import CLIPS
 from prosthesis.encoders.face import Finder
 from prosthesis.engines import open_engine
@@ -88,6 +89,12 @@ def inputs_of(bundle: Bundle, held_out: bool) -> Inputset:
 
     Raises ``ProsthesisError`` when the bundle's processor has no such pictures.
     """
+    return _inputs_of(bundle.folder, held_out)
+
+
+@lru_cache(maxsize=4)  # each precision of a bundle asks again
+def _inputs_of(folder: Path, held_out: bool) -> Inputset:
+    bundle = load_bundle(folder)
     graphs = bundle.manifest.graphs
     engines = [Noting(open_engine(bundle, "onnx", index=index)) for index in range(len(graphs))]
     processor = bundle.manifest.processor.name

@@ -47,8 +47,9 @@ def _rest(delivery: Delivered) -> list[str]:
             f"{score.trials} trials): {score.measure}"
         )
     out.append(f"  TensorRT: {legal(delivery.legality)}")
+    energy = f"{cost.energy_mj[0]:.3g} to {cost.energy_mj[2]:.3g} mJ a frame" if cost.energy_mj else "energy not known"
     out.append(
-        f"  estimate, {cost.mode}: {cost.latency_ms[0]:.3g} to {cost.latency_ms[2]:.3g} ms, "
-        f"{cost.energy_mj[0]:.3g} to {cost.energy_mj[2]:.3g} mJ a frame; fits in memory: {cost.fits}"
+        f"  estimate, {cost.mode}: {cost.latency_ms[0]:.3g} to {cost.latency_ms[2]:.3g} ms, {energy}; "
+        f"fits in memory: {cost.fits}"
     )
     return out
