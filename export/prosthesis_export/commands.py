@@ -25,9 +25,7 @@ def _add_export(verbs: Verbs) -> None:
         "make a bundle for a board, in a precision, through every gate",
         "prosthesis export objects --board orin_nano_8gb_super --precision fp16",
     )
-    p.add_argument(
-        "model", metavar="MODEL", help="a shipped model's name, a bundle's folder, or a training run's folder"
-    )
+    p.add_argument("model", metavar="MODEL", help="a shipped model's name, or a folder: a bundle's or a training run's")
     p.add_argument("--board", required=True, metavar="BOARD", help="a shipped board's name, or the path of a YAML file")
     p.add_argument(
         "--precision",
