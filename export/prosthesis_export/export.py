@@ -1,4 +1,4 @@
-"""``prosthesis export``: a model to a bundle for one board, through every gate, with its parity, task score and estimate."""
+"""``prosthesis export``: a model to a bundle for one board, through every gate, with parity, task score, estimate."""
 
 from __future__ import annotations
 

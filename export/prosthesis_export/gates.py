@@ -24,7 +24,8 @@ class GateError(ProsthesisError):
 
 
 def cleaned(model: Any) -> Any:
-    """Return ``model``, changed in place, without anything that says where or by what it was made."""
+    """Return ``model``, changed in place, in the order it runs and without a trace of where or by what it was made."""
+    _sort(model.graph)
     model.producer_name, model.producer_version, model.doc_string = "prosthesis", "", ""
     del model.metadata_props[:]
     parts = [model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info]
@@ -63,11 +64,28 @@ def check(content: bytes, graph: Graph, ours: bool, tensorrt: bool) -> Any:
     return model
 
 
+def _sort(graph: Any) -> None:
+    """Put nodes after those they read: converters append their casts at the end, which ONNX forbids."""
+    waiting, known = list(graph.node), {"", *(item.name for item in (*graph.input, *graph.initializer))}
+    ordered: list[Any] = []
+    while waiting:
+        ready = [node for node in waiting if known.issuperset(node.input)]
+        if not ready:
+            return  # a circle, or a value from nowhere: the checker names it
+        ordered += ready
+        known.update(value for node in ready for value in node.output)
+        done = {id(node) for node in ready}
+        waiting = [node for node in waiting if id(node) not in done]
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in ordered]
+    del graph.node[:]
+    graph.node.extend(copies)
+
+
 def _check_opset(model: Any, graph: Graph, ours: bool) -> None:
     found = next((item.version for item in model.opset_import if item.domain in STANDARD), 0)
     if ours and found < OURS:
         raise GateError(
-            f"{graph.file}: opset {found}; ours are {OURS}: torch's newer exporter writes broken files for 17 and less; "
+            f"{graph.file}: opset {found}; ours are {OURS}: torch's newer exporter breaks files of 17 and less; "
             f"export with opset_version={OURS}"
         )
     if found < OLDEST or found > onnx.defs.onnx_opset_version():

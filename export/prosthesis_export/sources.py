@@ -24,8 +24,8 @@ def open_source(model: str | Path, scratch: Path) -> Bundle:
         bundle = load_bundle(str(model))
     else:
         raise ConfigError(
-            f"no model '{model}'; give a shipped one ({', '.join(bundle_names())}), a bundle's folder (with {MANIFEST}) "
-            f"or a training run's (with {RUN})"
+            f"no model '{model}'; give a shipped one ({', '.join(bundle_names())}), a bundle's folder "
+            f"(with {MANIFEST}) or a training run's (with {RUN})"
         )
     if bundle.manifest.delivery is not None:
         raise ConfigError(f"{bundle.folder}: made by 'prosthesis export' already; export what it was made of")

@@ -1,4 +1,4 @@
-"""The change of a task's score by precision: the same few trials before and after, through percept where maps are shown.
+"""The change of a task's score by precision, on the same few trials, through the percept where maps are shown.
 
 Maps are judged by the frozen letter observer through one virtual patient. Reading is judged by words, faces by verdicts
 and objects by labelled boxes: what is shown of these depends on nothing else, so their percepts change only with them.
@@ -56,10 +56,7 @@ def task_score(before: Bundle, after: Bundle) -> TaskScore:
         raise ProsthesisError(f"no task score for processor '{processor}'; add it to prosthesis_export.taskscore")
     score, measure = SCORES[processor]
     answers = _once(before.folder)
-    if _graphs(before) == _graphs(after):
-        found = answers
-    else:
-        found = score(after)
+    found = answers if _graphs(before) == _graphs(after) else score(after)
     return TaskScore(measure=measure, before=float(answers.mean()), after=float(found.mean()), trials=len(answers))
 
 
@@ -97,7 +94,7 @@ def _words(bundle: Bundle) -> Bool:
 
 
 def _verdicts(bundle: Bundle) -> Bool:
-    """Return for each picture whether the verdict is right: one of two who are enrolled, relit and shrunk, or neither."""
+    """Return for each picture whether the verdict is right: one of two enrolled, relit and shrunk, or a stranger."""
     engines = [open_engine(bundle, "onnx", index=index) for index in range(3)]
     finder = Finder(*engines, gallery=Gallery(), least_px=1.0)
     known = {"collins": _picture("skimage", "data/astronaut.png"), "hopper": _picture("matplotlib", HOPPER)}

@@ -50,7 +50,7 @@ def output_part(model: Any) -> set[str]:
 
 
 def between(model: Any, floats: set[str]) -> set[str]:
-    """Return the nodes without weights that no layer feeds but those in ``floats``: nothing is gained by lowering them."""
+    """Return the nodes without weights that only layers in ``floats`` feed: lowering them gains nothing."""
     weighted, lowered = set(layers(model)), set[str]()  # values that a lowered layer leads to, through no other layer
     out = set()
     for node in model.graph.node:  # nodes are in the order they run

@@ -1,8 +1,8 @@
 """INT8 as pairs of QuantizeLinear and DequantizeLinear, by two recipes that are two different files.
 
-``int8-cpu``, for ONNX Runtime's CPU provider: unsigned activations with a zero point, biases in INT32, and all that lies
-between layers too. Weights have 7 bits: without VNNI instructions 8 bits saturate. ``int8-tensorrt``: what TensorRT
-takes, which refuses zero points and quantised biases: symmetric, weights by channel, layers with weights only.
+``int8-cpu``, for ONNX Runtime's CPU provider: unsigned activations with a zero point, biases in INT32, and all that
+lies between layers too. Weights have 7 bits: without VNNI instructions 8 bits saturate. ``int8-tensorrt``: what
+TensorRT takes, which refuses zero points and quantised biases: symmetric, weights by channel, only inputs of layers.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]  # a class of an unt
 
 
 def calibrate(model: Any, inputs: Sequence[Inputs]) -> Any:
-    """Return the ranges, the least and greatest of each value over ``inputs`` (maxima, as TensorRT's makers advise too)."""
+    """Return the ranges, the least and greatest of each value over ``inputs`` (as NVIDIA advises for TensorRT)."""
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "model.onnx"
         onnx.save(model, path)
@@ -56,7 +56,7 @@ def calibrate(model: Any, inputs: Sequence[Inputs]) -> Any:
 
 
 def quantised(model: Any, ranges: Any, recipe: Recipe, keep: Iterable[str]) -> Any:
-    """Return a copy of a prepared graph with all layers but those in ``keep`` in INT8, and on the CPU what follows a layer in INT8."""
+    """Return a copy of a prepared graph in INT8 but for the nodes in ``keep`` and what only such layers feed."""
     on_cpu = recipe == "int8-cpu"
     spared = set(keep)
     spared |= between(model, {name for name in layers(model) if name in spared})

@@ -1,7 +1,7 @@
 """The most layers of a graph in FP16 or INT8 that keep its outputs within their tolerance.
 
-Output layers stay float32. If that is not enough, blocks of layers are put back, those first that alone do most harm, by
-bisection.
+Output layers stay float32. If that is not enough, blocks of layers are put back, those first that alone do most harm,
+by bisection.
 """
 
 from __future__ import annotations

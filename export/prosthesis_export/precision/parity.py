@@ -1,4 +1,4 @@
-"""How far a graph's outputs are from those of the graph it was made of, on the same real inputs, and how far they may."""
+"""How far a graph's outputs are from those of the graph it was made of, on real inputs, and how far they may be."""
 
 from __future__ import annotations
 
