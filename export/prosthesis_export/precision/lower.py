@@ -21,7 +21,7 @@ from prosthesis_export.precision.parity import Reference, parity
 Lower = Literal["fp16", "int8-cpu", "int8-tensorrt"]
 
 
-BLOCK = 8  # consecutive layers that are tried, and put back, together
+BLOCKS = 8  # of consecutive layers, that are tried, and put back, together
 FEW = 4  # inputs on which a block alone is tried
 
 
@@ -55,7 +55,8 @@ def lower(
     made, errors = whole = attempt(())
     back: list[str] = []
     if hold and not _holds(errors):
-        blocks = [free[start : start + BLOCK] for start in range(0, len(free), BLOCK)]
+        size = max(1, len(free) // BLOCKS)
+        blocks = [free[start : start + size] for start in range(0, len(free), size)]
         few = known.first(FEW)
         blocks.sort(key=lambda block: -_worst(attempt([name for name in free if name not in block], few)[1]))
         back, (made, errors) = _fewest(attempt, blocks)
