@@ -17,9 +17,7 @@ def entry(content, name="map", file="graph.onnx", opset=18, shape=(1, 2, SIDE, S
     frame = {"name": "frame", "shape": (1, 3, SIDE, SIDE), "dtype": "float32", "meaning": "anything"}
     out = {"name": name, "shape": shape, "dtype": "float32", "meaning": "anything"}
     sha256 = hashlib.sha256(content).hexdigest()
-    return Graph.model_validate(
-        {"file": file, "sha256": sha256, "opset": opset, "inputs": (frame,), "outputs": (out,)}
-    )
+    return Graph.model_validate({"file": file, "sha256": sha256, "opset": opset, "inputs": (frame,), "outputs": (out,)})
 
 
 def model(nodes, constants=(), name="map", opset=18, batch=1, shape=(1, 2, SIDE, SIDE), domains=()):
