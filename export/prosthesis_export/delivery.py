@@ -34,12 +34,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One model in one way: what was made, or why it was refused and what it is with all layers lowered."""
+    """One model in one way: what was made, or why it was refused and what it is with all layers lowered.
+
+    ``loose`` is that with all layers lowered where tolerance put some back.
+    """
 
     model: str
     way: str
     exported: Exported
     refused: str
+    loose: Exported | None = None
 
     @property
     def delivery(self) -> Delivered:
@@ -66,7 +70,12 @@ def measure(say: Say) -> list[Figure]:
 def make(model: str, way: str, board: str, precision: Precision, folder: Path, say: Say) -> Made:
     """Export a model, and when that is refused for its errors, say so and export it all the same."""
     try:
-        return Made(model, way, export(model, board, precision, folder, say=say), "")
+        found = export(model, board, precision, folder, say=say)
+        delivery = found.bundle.manifest.delivery
+        if delivery is None or found.whole == delivery.parity:
+            return Made(model, way, found, "")
+        loose = export(model, board, precision, folder / "loose", allow_mismatch=True, say=say)
+        return Made(model, way, found, "", loose)
     except ProsthesisError as error:
         return Made(model, way, export(model, board, precision, folder, allow_mismatch=True, say=say), str(error))
 
@@ -93,6 +102,9 @@ def common(one: Made) -> str:
     legal = {True: "legal", False: "ILLEGAL", None: "legality not asked"}[delivery.legality.legal]
     score = delivery.task_score
     points = f"; task {score.before:.1%} to {score.after:.1%} of {score.trials}" if score else ""
+    loose = one.loose.bundle.manifest.delivery if one.loose else None
+    if loose is not None and loose.task_score is not None:
+        points += f", {loose.task_score.after:.1%} with all layers lowered"
     refused = "; REFUSED without --allow-mismatch" if one.refused else ""
     return f"; {lowered} of {of} layers, {size:.2f} MB, {legal}{points}{refused}"
 
