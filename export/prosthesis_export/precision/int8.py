@@ -55,11 +55,18 @@ def calibrate(model: Any, inputs: Sequence[Inputs]) -> Any:
         return calibrator.compute_data()
 
 
+def eight_bit_layers(model: Any) -> list[str]:
+    """Return the layers of a prepared graph that both recipes can put into INT8: no transposed convolutions."""
+    able = {node.name for node in model.graph.node if node.op_type in LAYERS}
+    return [name for name in layers(model) if name in able]
+
+
 def quantised(model: Any, ranges: Any, recipe: Recipe, keep: Iterable[str]) -> Any:
     """Return a copy of a prepared graph in INT8 but for the nodes in ``keep`` and what only such layers feed."""
     on_cpu = recipe == "int8-cpu"
     spared = set(keep)
-    spared |= between(model, {name for name in layers(model) if name in spared})
+    able = eight_bit_layers(model)
+    spared |= between(model, set(layers(model)) - {name for name in able if name not in spared})
     with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder) / "model.onnx"
         onnx.save(model, path)
@@ -70,7 +77,7 @@ def quantised(model: Any, ranges: Any, recipe: Recipe, keep: Iterable[str]) -> A
             weight_qType=QuantType.QInt8,
             activation_qType=QuantType.QUInt8 if on_cpu else QuantType.QInt8,
             tensors_range=ranges,
-            nodes_to_quantize=[] if on_cpu else layers(model),
+            nodes_to_quantize=[] if on_cpu else able,
             nodes_to_exclude=sorted(spared),
             op_types_to_quantize=[*LAYERS, *BETWEEN] if on_cpu else [*LAYERS],
             extra_options={} if on_cpu else dict(FOR_TENSORRT),

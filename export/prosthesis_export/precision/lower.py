@@ -15,12 +15,10 @@ from prosthesis.delivered import Layers, Parity
 from prosthesis_export.frames import Inputs
 from prosthesis_export.precision.graphs import layers, output_part, prepare
 from prosthesis_export.precision.half import halved
-from prosthesis_export.precision.int8 import calibrate, quantised
+from prosthesis_export.precision.int8 import calibrate, eight_bit_layers, quantised
 from prosthesis_export.precision.parity import Reference, parity
 
 Lower = Literal["fp16", "int8-cpu", "int8-tensorrt"]
-
-
 BLOCKS = 8  # of consecutive layers, that are tried, and put back, together
 FEW = 4  # inputs on which a block alone is tried
 
@@ -44,7 +42,8 @@ def lower(
     """
     ready = prepare(model)
     every, outputs = layers(ready), output_part(ready)
-    free = [name for name in every if name not in outputs]
+    able = every if recipe == "fp16" else eight_bit_layers(ready)
+    free = [name for name in able if name not in outputs]
     make = _maker(ready, recipe, calibration)
     precision = "fp16" if recipe == "fp16" else "int8"
 
