@@ -205,7 +205,7 @@ def _estimated(folder: Path, board: str, precision: Precision) -> Estimated:
         energy_mj=ends(found.energy_j, 1e3) if math.isfinite(found.energy_j.middle) else None,
         memory_mb=ends(found.memory_bytes, 1e-6),
         frames_per_s=ends(found.frames_per_s, 1.0),
-        fits=found.fits,  # type: ignore[arg-type]  # one of three words
+        fits=found.fits,
     )
 
 

@@ -139,7 +139,7 @@ def faces(held_out: bool) -> list[U8]:
 
 
 def _faces(bundle: Bundle, engines: Sequence[Engine], held_out: bool) -> None:
-    finder = Finder(*engines, gallery=Gallery(), least_px=1.0)
+    finder = Finder(engines[0], engines[1], engines[2], Gallery(), 1.0)
     photographs = patches([p for p in WHEELS if p.held_out is held_out], PICTURES // 3, PICTURE_PX, 3, seed=7)
     for k, rgb in enumerate((*faces(held_out), *photographs)):
         finder.find(Frame(k, k, readonly(rgb, np.uint8)))

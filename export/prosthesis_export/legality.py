@@ -57,7 +57,7 @@ def _told(error: Any) -> str:
 
 
 def _log(trt: Any) -> Any:
-    class Log(trt.ILogger):  # type: ignore[misc, name-defined]
+    class Log(trt.ILogger):  # type: ignore[misc]
         """Keeps errors, prints nothing."""
 
         def __init__(self) -> None:

@@ -96,7 +96,7 @@ def _words(bundle: Bundle) -> Bool:
 def _verdicts(bundle: Bundle) -> Bool:
     """Return for each picture whether the verdict is right: one of two enrolled, relit and shrunk, or a stranger."""
     engines = [open_engine(bundle, "onnx", index=index) for index in range(3)]
-    finder = Finder(*engines, gallery=Gallery(), least_px=1.0)
+    finder = Finder(engines[0], engines[1], engines[2], Gallery(), 1.0)
     known = {"collins": _picture("skimage", "data/astronaut.png"), "hopper": _picture("matplotlib", HOPPER)}
     gallery = gallery_of(finder, known)
     random = np.random.default_rng(SEED)
