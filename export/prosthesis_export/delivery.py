@@ -105,7 +105,11 @@ def common(one: Made) -> str:
     loose = one.loose.bundle.manifest.delivery if one.loose else None
     if loose is not None and loose.task_score is not None:
         points += f", {loose.task_score.after:.1%} with all layers lowered"
-    refused = f"; REFUSED without --allow-mismatch: {one.refused.partition(' use a higher')[0].rstrip(':;')}" if one.refused else ""
+    refused = (
+        f"; REFUSED without --allow-mismatch: {one.refused.partition(' use a higher')[0].rstrip(':;')}"
+        if one.refused
+        else ""
+    )
     return f"; {lowered} of {of} layers, {size:.2f} MB, {legal}{points}{refused}"
 
 
