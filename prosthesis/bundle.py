@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from prosthesis.delivered import Delivered
 from prosthesis.errors import ConfigError
@@ -89,6 +89,13 @@ class Manifest(Strict):
     built_by: str
     weights: tuple[Weights, ...] = ()
     delivery: Delivered | None = None
+
+    @field_validator("schema_version", mode="before")
+    @classmethod
+    def _known(cls, version: object) -> object:
+        if version != 0:
+            raise ValueError("this device reads manifests of schema 0; update prosthesis, or export with this version")
+        return version
 
     @model_validator(mode="after")
     def _shaped(self) -> Manifest:

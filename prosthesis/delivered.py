@@ -72,11 +72,11 @@ class Layers(Strict):
 
 
 class Estimated(Strict):
-    """The estimate for the board: low, middle and high of each."""
+    """The estimate for the board: low, middle and high of each; energy is null where nothing is known of its power."""
 
     mode: str
     latency_ms: tuple[float, float, float]
-    energy_mj: tuple[float, float, float]
+    energy_mj: tuple[float, float, float] | None = None
     memory_mb: tuple[float, float, float]
     frames_per_s: tuple[float, float, float]
     fits: Literal["yes", "no", "perhaps"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from prosthesis.commands import Verbs, add_verb
@@ -12,10 +13,55 @@ from prosthesis.errors import MissingExtraError
 
 def register(verbs: Verbs) -> None:
     """Add delivery's verbs."""
+    _add_export(verbs)
     _add_estimate(verbs)
     from prosthesis_export.deploy import commands as deploy
 
     deploy.register(verbs)
+
+
+def _add_export(verbs: Verbs) -> None:
+    p = add_verb(
+        verbs,
+        "export",
+        _export,
+        "make a bundle for a board, in a precision, through every gate",
+        "prosthesis export objects --board orin_nano_8gb_super --precision fp16",
+    )
+    p.add_argument("model", metavar="MODEL", help="a shipped model's name, or a folder: a bundle's or a training run's")
+    p.add_argument("--board", required=True, metavar="BOARD", help="a shipped board's name, or the path of a YAML file")
+    p.add_argument(
+        "--precision",
+        choices=("fp32", "fp16", "int8"),
+        help="what is baked into the graphs (default: fp16 where the board has it, else fp32)",
+    )
+    p.add_argument(
+        "--out", type=Path, default=Path("bundles"), metavar="DIR", help="DIR/MODEL-BOARD-PRECISION (default bundles)"
+    )
+    p.add_argument(
+        "--allow-mismatch",
+        action="store_true",
+        help="lower every layer but the outputs', and write the bundle whatever its errors",
+    )
+    p.add_argument("--json", action="store_true", help="print what was added to the manifest")
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    try:
+        from prosthesis_export.export import export
+        from prosthesis_export.told import text
+    except ImportError as missing:
+        raise MissingExtraError(f"export needs {missing.name}; pip install 'prosthesis[train,export]'") from missing
+    made = export(
+        arguments.model, arguments.board, arguments.precision, arguments.out, arguments.allow_mismatch, say=_say
+    )
+    delivery = made.bundle.manifest.delivery
+    assert delivery is not None
+    print(json.dumps(delivery.model_dump(mode="json"), indent=2) if arguments.json else text(made))
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
 
 
 def _add_estimate(verbs: Verbs) -> None:

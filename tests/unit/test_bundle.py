@@ -89,6 +89,12 @@ def test_a_processor_this_device_lacks_is_refused(copy, processor):
         load_bundle(copy)
 
 
+def test_a_bundle_of_a_later_version_says_what_to_do(copy):
+    edit(copy, schema_version=1)
+    with pytest.raises(ConfigError, match=r"key 'schema_version': .*reads manifests of schema 0; update prosthesis"):
+        load_bundle(copy)
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -105,4 +111,10 @@ def test_a_processor_this_device_lacks_is_refused(copy, processor):
 def test_a_manifest_that_says_something_else_is_refused(copy, change):
     edit(copy, **change)
     with pytest.raises(ConfigError, match=r"manifest\.json: "):
+        load_bundle(copy)
+
+
+def test_a_delivery_that_says_something_else_is_refused(copy):
+    edit(copy, delivery={"board": "x"})
+    with pytest.raises(ConfigError, match=r"manifest\.json: key 'delivery\.precision' is missing"):
         load_bundle(copy)
