@@ -14,6 +14,7 @@ import numpy as np
 import zmq
 
 from prosthesis import __version__
+from prosthesis.airtime import AirTime
 from prosthesis.bundle import load_bundle
 from prosthesis.calibrate import Plan, calibrate
 from prosthesis.calibration import Calibration
@@ -131,7 +132,8 @@ def assemble(
     view = make_view(config.view, config.camera, rig.calibration)
     session, modulator = open_session(rig, link, credentials, clock)
     board = Switchboard({name: _way(rig, view, task) for name, task in (tasks or with_tasks(rig, ())[1]).items()})
-    pipeline = Pipeline(board, board, modulator, Guard(guard_limits(rig)), session, clock)
+    air = AirTime(modulator.configuration, rig.link.radio, rig.link.air_ms)
+    pipeline = Pipeline(board, board, modulator, Guard(guard_limits(rig)), session, clock, air)
     source = open_camera(config.camera, clock)
     return Device(source, FrameCheck(config.camera.width, config.camera.height, source.live), pipeline, session, board)
 

@@ -28,13 +28,14 @@ def simulate(
     world: str | None = None,
     seconds: float | None = None,
     slow_s: float = 0.0,
+    air: str | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Be the rig's implant and ``patient``, ``day`` days after surgery, for ``seconds`` or until told to end.
 
     Raises ``ConfigError`` for a wrong rig, world or key, ``LinkError`` when the ports are taken.
     """
-    rig = load_rig(rig_name, uncalibrated=True)
+    rig = load_rig(rig_name, uncalibrated=True, air=air)
     host, port = host or rig.link.host, port or rig.link.port
     bench = plain(rig.link.model_copy(update={"host": host}))
     keys = load_keys("implant")
