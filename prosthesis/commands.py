@@ -73,9 +73,7 @@ def _add_run(verbs: Verbs) -> None:
     p.add_argument("--seconds", type=_positive, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
     p.add_argument("--record", type=Path, metavar="LOG", help="record the session to this MCAP file")
     p.add_argument("--link", type=_address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
-    p.add_argument(
-        "--air", metavar="NAME", help="link to use instead of the rig's, as 'sim' was told, e.g. radio_200kbps"
-    )
+    p.add_argument("--air", metavar="NAME", help="link to use instead of the rig's; 'sim' must be told the same")
 
 
 def _add_calibrate(verbs: Verbs) -> None:

@@ -94,7 +94,7 @@ class Channel:
         return int(air_bytes(len(packet), self._radio.parity) * 8e6 / self._radio.rate_kbps)
 
     def _delay_ns(self) -> int:
-        """Return delay and jitter of this packet; what is out of order is later by ``reorder_ms``, which others pass."""
+        """Return delay and jitter of this packet; one out of order is ``reorder_ms`` later, and passed."""
         radio = self._radio
         delay_ms = radio.delay_ms
         if radio.jitter_ms:

@@ -126,7 +126,7 @@ class Emulator:
         return Outcome(tuple(delivered), percept, evoked, hops)
 
     def receipt(self) -> bytes | None:
-        """Return the sealed receipt of what was delivered since the last one, ``None`` without a session or when lost."""
+        """Return the sealed receipt of what was delivered since the last one, ``None`` without a session or lost."""
         return self._up(PacketType.RECEIPT, control.encode_receipt(self.implant.receipt()))
 
     def telemetry(self) -> tuple[Telemetry, bytes | None]:
