@@ -10,9 +10,9 @@ from pathlib import Path
 from zlib import crc32
 
 import pytest
-from make_air_vectors import vectors
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from make_air_vectors import vectors
 
 VECTORS = json.loads((Path(__file__).resolve().parents[2] / "docs" / "air-vectors.json").read_text())
 PAIRING, PATTERN, CONFIGURE = VECTORS["pairing"], VECTORS["pattern"], VECTORS["configure"]
