@@ -19,6 +19,7 @@ COLUMNS = np.full(N, 170), np.zeros(N), np.full(N, 300_000), np.arange(N) % 7  #
 
 
 def main() -> None:
+    """Open a session, configure, arm, and send a pattern for each electrode."""
     patterns, commands = (zmq.Context.instance().socket(kind) for kind in (zmq.PUSH, zmq.DEALER))
     patterns.connect(f"tcp://127.0.0.1:{PORT}"), commands.connect(f"tcp://127.0.0.1:{PORT + 1}")
     down, up = (wire.Sealer(b"", SESSION, way, Sealing.CRC) for way in wire.Direction)

@@ -63,7 +63,7 @@ def vectors() -> dict[str, object]:
         "sparse": {"bits": BITS, "codes": SPARSE, "payload": payloads[1][1].hex()},
         "configure": {
             "modulated": 0, "bits": BITS, "tile_electrodes": TILE, "interphase_us": 60, "slot_us": 450, "lsb": 100,
-            "n": len(codes), "pulse_width_us": 170, "amplitude_na": 0, "rate_mhz": 300_000, "slot": "electrode modulo 4",
+            "n": len(codes), "pulse_width_us": 170, "amplitude_na": 0, "rate_mhz": 300_000, "slot": "i modulo 4",
             "body": body.hex(), "profile": configuration().profile,
         },
         "stop": {"session": 0, "seq": 0, "packet": stop_packet(0, 0).hex()},
