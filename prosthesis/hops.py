@@ -66,7 +66,7 @@ class FaceEncoderConfig(Strict):
     model: str = "faces"
     engine: Literal["onnx", "null"] = "onnx"
     provider: Literal["cpu", "cuda", "tensorrt"] = "cpu"
-    mode: Literal["pattern", "face"]
+    mode: Literal["pattern", "face", "head"]
     threshold: Annotated[float, Field(ge=-1.0, le=1.0)]
     least_px: PositiveFloat
     code: str | None = None

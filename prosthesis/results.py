@@ -28,7 +28,10 @@ PACKAGES = ("numpy", "pyzmq", "onnxruntime", "opencv-python-headless", "numba", 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One quotable number: ``value`` in ``unit``, the interval ``low``..``high`` of ``interval`` (how it was got)."""
+    """One quotable number: ``value`` in ``unit``, the interval ``low``..``high`` of ``interval`` (how it was got).
+
+    With a ``grid`` the page has it in the table of that title, at ``row`` and ``column``, and not in the list.
+    """
 
     name: str
     value: float
@@ -37,6 +40,9 @@ class Figure:
     high: float | None = None
     interval: str = ""
     seed: int | None = None
+    grid: str = ""
+    row: str = ""
+    column: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +103,8 @@ def provenance() -> dict[str, Any]:
 def page(content: dict[str, Any]) -> str:
     """Return the Markdown page of one results file."""
     made = content["made"]
+    listed = [f for f in content["figures"] if not f.get("grid")]
+    grids = dict.fromkeys(f["grid"] for f in content["figures"] if f.get("grid"))
     lines = [
         f"# {content['title']}",
         "",
@@ -104,14 +112,32 @@ def page(content: dict[str, Any]) -> str:
         "",
         "| figure | value | interval |",
         "|---|---|---|",
-        *(f"| {f['name']} | {_number(f['value'])} {f['unit']} | {_interval(f)} |" for f in content["figures"]),
+        *(f"| {f['name']} | {_number(f['value'])} {f['unit']} | {_interval(f)} |" for f in listed),
         "",
+        *(line for title in grids for line in _grid(title, [f for f in content["figures"] if f.get("grid") == title])),
         *(f"![{content['title']}]({name})\n" for name in content.get("pictures", ())),
         f"Made on {made['date']} by `{content['command']}` at commit {made['commit']} on {made['machine']}, "
         f"Python {made['python']}, " + ", ".join(f"{k} {v}" for k, v in made["packages"].items()) + ".",
         "",
     ]
     return "\n".join(lines)
+
+
+def _grid(title: str, figures: Sequence[dict[str, Any]]) -> list[str]:
+    """Return one grid's lines; a figure's interval stands beside it in brackets."""
+    columns = dict.fromkeys(f["column"] for f in figures)
+    cells = {(f["row"], f["column"]): f for f in figures}
+    lines = [f"## {title}", "", f"| | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
+    rows = dict.fromkeys(f["row"] for f in figures)
+    lines += [f"| {row} | {' | '.join(_cell(cells.get((row, column))) for column in columns)} |" for row in rows]
+    return [*lines, ""]
+
+
+def _cell(figure: dict[str, Any] | None) -> str:
+    if figure is None:
+        return ""
+    spread = "" if figure["low"] is None else f" [{_number(figure['low'])}, {_number(figure['high'])}]"
+    return f"{_number(figure['value'])}{spread}"
 
 
 def _interval(figure: dict[str, Any]) -> str:

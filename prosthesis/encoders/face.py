@@ -18,9 +18,10 @@ from prosthesis.errors import ConfigError
 from prosthesis.faces.align import aligned
 from prosthesis.faces.detect import Face, find_faces
 from prosthesis.faces.gallery import Gallery, embed
+from prosthesis.faces.head import cut_out
 from prosthesis.faces.layout import SHAPE, Layout, lay_out
 from prosthesis.faces.patterns import Code, choose, load_code
-from prosthesis.faces.present import paint_face, paint_pattern
+from prosthesis.faces.present import paint_face, paint_head, paint_pattern
 from prosthesis.faces.store import load_gallery
 from prosthesis.faces.tracks import LOST_S, Seen, Track, follow
 from prosthesis.hops import FaceEncoderConfig
@@ -46,7 +47,8 @@ class Findings:
 class Finder:
     """The networks and the gallery: all that finding needs, and no memory.
 
-    ``least_px`` is the width in pixels below which a face says nothing of who it is.
+    ``least_px`` is the width in pixels below which a face says nothing of who it is. With ``heads`` whole heads are
+    drawn, not caricatures.
     """
 
     detector: Engine
@@ -54,32 +56,39 @@ class Finder:
     drawer: Engine
     gallery: Gallery
     least_px: float
+    heads: bool = False
 
     def find(self, frame: Frame) -> Findings:
-        """Return the faces in the whole of ``frame``, whom each resembles and its caricature."""
+        """Return the faces in the whole of ``frame``, whom each resembles and its drawing."""
         faces = find_faces(frame.rgb, self.detector)
         size = (frame.rgb.shape[1], frame.rgb.shape[0])
         return Findings(frame.seq, frame.t_ns, size, tuple(self._seen(frame.rgb, face) for face in faces))
 
     def _seen(self, rgb: U8, face: Face) -> Seen:
-        upright = aligned(rgb, face.points)
-        drawing = readonly(self.drawer.run({"face": upright[None]})["drawing"][0], np.float32)
+        drawing = self.drawn(rgb, face)
         if face.width < self.least_px:
             return Seen(face, None, drawing)
-        return Seen(face, self.gallery.match(embed(upright, self.embedder)), drawing)
+        return Seen(face, self.gallery.match(embed(aligned(rgb, face.points), self.embedder)), drawing)
+
+    def drawn(self, rgb: U8, face: Face) -> F32:
+        """Return the drawing of a face in ``rgb``: the head f32[48, 48], or the caricature f32[28, 28]."""
+        if self.heads:
+            return readonly(cut_out(rgb, face), np.float32)
+        return readonly(self.drawer.run({"face": aligned(rgb, face.points)[None]})["drawing"][0], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Painter:
     """How this patient is shown a person: where on the map, and by which pattern, or by the face without ``code``.
 
-    ``numbers`` says which of the code's patterns is whose.
+    ``numbers`` says which of the code's patterns is whose; ``heads`` that faces are whole heads.
     """
 
     view: View
     layout: Layout
     code: Code | None
     numbers: dict[str, int]
+    heads: bool = False
 
     def paint(self, tracks: tuple[Track, ...], frame_size: tuple[int, int], now_ns: int) -> F32:
         """Return the map f32[64, 64] of the first of ``tracks`` seen within the last second, black without one."""
@@ -88,7 +97,7 @@ class Painter:
             return np.zeros(SHAPE, np.float32)
         place = (frame_size, self.view, self.layout)
         if self.code is None:
-            return paint_face(fresh[0], *place)
+            return paint_head(fresh[0], *place, now_ns) if self.heads else paint_face(fresh[0], *place)
         return paint_pattern(fresh[0], *place, self.code, self.numbers)
 
 
@@ -152,15 +161,15 @@ def make_finder(bundle: Bundle, config: FaceEncoderConfig, gallery: Gallery) -> 
     """Return the networks of ``bundle`` with a gallery; ``ConfigError`` when it is no bundle of faces."""
     embedder_sha256(bundle)
     detector, embedder, drawer = (open_engine(bundle, config.engine, config.provider, i) for i in range(len(GRAPHS)))
-    return Finder(detector, embedder, drawer, gallery, config.least_px)
+    return Finder(detector, embedder, drawer, gallery, config.least_px, config.mode == "head")
 
 
 def make_painter(config: FaceEncoderConfig, gallery: Gallery, view: View, calibration: Calibration | None) -> Painter:
     """Return how people are shown; ``ConfigError`` when more are enrolled than the code has patterns."""
     layout = lay_out(view, calibration)
     numbers = {person.name: person.pattern + 1 for person in gallery.people}  # 0 is the stranger's
-    if config.mode == "face":
-        return Painter(view, layout, None, numbers)
+    if config.mode != "pattern":
+        return Painter(view, layout, None, numbers, config.mode == "head")
     code = load_code(Path(config.code), view, calibration) if config.code else choose(view, calibration, layout)
     beyond = sorted(name for name, number in numbers.items() if number >= len(code.names))
     if beyond:

@@ -1,4 +1,4 @@
-"""What is shown of the nearest person: their pattern or a caricature of their face, and where they are."""
+"""What is shown of the nearest person: their pattern, a caricature of their face or their head, and where they are."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from prosthesis.view import View
 
 # the oval of the caricature graph within its drawing: fractions (left, top, right, bottom)
 OVAL = (0.14, 0.02, 0.86, 1.0)
+# of a head's drawing, one after the other: all of it, then its upper and its lower part, larger
+LOOKS = ((0.08, 0.0, 0.92, 1.0), (0.2, 0.0, 0.8, 0.62), (0.2, 0.38, 0.8, 1.0))
+LOOK_NS = 500_000_000
 BAR_LEAST, BAR_STANDING, APPROACH_FULL = 0.15, 0.6, 0.4  # shares of the bar, of its brightness; growth per second
 
 
@@ -41,15 +44,23 @@ def paint_pattern(
 def paint_face(track: Track, frame_size: tuple[int, int], view: View, layout: Layout) -> F32:
     """Return the map f32[64, 64] with the caricature of the person's face, as large as fits, and the bar."""
     shown = np.zeros(SHAPE, np.float32)
-    _place(track.drawing, shown, layout)
+    _place(track.drawing, OVAL, shown, layout)
     _bar(track, frame_size, view, layout, shown)
     return shown
 
 
-def _place(drawing: F32, shown: F32, layout: Layout) -> None:
-    """Draw the face's oval over all of the picture's window."""
+def paint_head(track: Track, frame_size: tuple[int, int], view: View, layout: Layout, now_ns: int) -> F32:
+    """Return the map f32[64, 64] with the person's head, or at other times a part of it, and the bar."""
+    shown = np.zeros(SHAPE, np.float32)
+    _place(track.drawing, LOOKS[now_ns // LOOK_NS % len(LOOKS)], shown, layout)
+    _bar(track, frame_size, view, layout, shown)
+    return shown
+
+
+def _place(drawing: F32, part: tuple[float, float, float, float], shown: F32, layout: Layout) -> None:
+    """Draw a part of the drawing over all of the picture's window."""
     height, width = drawing.shape
-    left, top, right, bottom = OVAL
+    left, top, right, bottom = part
     oval = drawing[round(top * height) : round(bottom * height), round(left * width) : round(right * width)]
     rows, columns = layout.picture.slices
     resized = cv2.resize(oval, layout.picture.size, interpolation=cv2.INTER_LINEAR)

@@ -23,7 +23,7 @@ GROWTH_S = 0.5  # over which approach is averaged
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A face in one picture, its caricature f32[28, 28], and whom it resembles, ``None`` when too small to tell."""
+    """A face in one picture, its drawing f32[side, side], and whom it resembles, ``None`` when too small to tell."""
 
     face: Face
     match: Match | None

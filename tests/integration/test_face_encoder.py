@@ -96,6 +96,18 @@ def test_a_face_is_drawn_light_and_dark(utah):
     assert eyes < cheeks  # her right eye is darker than her right cheek
 
 
+def test_a_head_is_drawn_in_three_looks(utah):
+    config = TASK.model_copy(update={"mode": "head"})
+    finder, painter = make_finder(load_bundle("faces"), config, Gallery()), make_painter(config, Gallery(), *utah)
+    tracks, _ = walk(astronaut(), finder, painter)
+    assert tracks[0].drawing.shape == (48, 48)
+    looks = [painter.paint(tracks, (512, 512), tracks[0].t_ns + ns) for ns in (0, 500_000_000, 999_000_000)]
+    for shown in looks:
+        assert shown[painter.layout.picture.slices].max() > 0.9
+        assert shown[painter.layout.bar.slices].any()
+    assert not np.array_equal(looks[0], looks[1])
+
+
 @pytest.fixture
 def encoder(utah):
     made = open_encoder(TASK, *utah)

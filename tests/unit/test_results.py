@@ -20,11 +20,32 @@ def test_a_recipe_writes_its_figures_and_the_page_made_from_them(tmp_path, monke
     content = json.loads(path.read_text())
     assert content["figures"][0] == {
         "name": "speed", "value": 2.5, "unit": "m/s", "low": 2.0, "high": 3.0, "interval": "95 %", "seed": 1,
+        "grid": "", "row": "", "column": "",
     }  # fmt: skip
     assert {"date", "commit", "machine", "python", "packages"} <= set(content["made"])
     page = (tmp_path / "speed.md").read_text()
     assert page == results.page(content)
     assert "| speed | 2.5 m/s | 2 to 3 (95 %) |" in page
+
+
+def test_figures_of_a_grid_are_laid_out_by_row_and_column(tmp_path, monkeypatch):
+    figures = [
+        Figure("a", 50.0, "%", 40.0, 60.0, grid="Right", row="letters", column="on"),
+        Figure("b", 4.0, "%", grid="Right", row="letters", column="off"),
+        Figure("c", 75.5, "%", 70.0, 80.0, grid="Right", row="words", column="on"),
+    ]
+    monkeypatch.setattr(Point, "load", lambda self: Recipe("A title", "A summary.", lambda: figures))
+    monkeypatch.setattr(results, "recipes", lambda: {"right": Point()})
+    results.make_results("right", tmp_path)
+    lines = (tmp_path / "right.md").read_text().splitlines()
+    start = lines.index("## Right")
+    assert lines[start + 2 : start + 7] == [
+        "| | on | off |",
+        "|---|---|---|",
+        "| letters | 50 [40, 60] | 4 |",
+        "| words | 75.5 [70, 80] |  |",
+        "",
+    ]
 
 
 def test_an_unknown_recipe_lists_those_there_are(tmp_path):

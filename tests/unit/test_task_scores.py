@@ -10,11 +10,12 @@ import torch
 
 from prosthesis.errors import ConfigError, ProsthesisError
 from prosthesis_train.observers import train
+from prosthesis_train.observers.matching import matched
 from prosthesis_train.observers.network import SIDE, ObserverNet
 from prosthesis_train.observers.observer import FROZEN, load_observer, save_observer
 from prosthesis_train.observers.percepts import virtual_patient
 from prosthesis_train.scores.tasks import command, scoring
-from prosthesis_train.scores.tasks.answers import identified, matched, spelt
+from prosthesis_train.scores.tasks.answers import identified, spelt
 from prosthesis_train.scores.tasks.bootstrap import interval
 from prosthesis_train.scores.tasks.conditions import percepts
 from prosthesis_train.tasks import faces, fonts
@@ -83,7 +84,9 @@ def test_test_digits_are_not_trained_on():
 def test_frozen_observers_are_what_their_cards_say(path):
     card = json.loads(path.read_text())
     observer = load_observer(card["task"], card["rig"])
-    assert observer.card.classes == open_task(card["task"]).classes
+    task = open_task(card["task"])
+    assert observer.card.classes == (() if task.match else task.classes)
+    assert bool(observer.card.how) == bool(task.match)
     assert path.with_suffix(".npz").stat().st_size < 500_000
     # patients of the scores were not seen
     assert card["patients"][0] > max(scoring.SEEDS)
@@ -135,6 +138,8 @@ def test_interval_is_the_binomials_for_one_patient_and_wider_for_unlike_ones():
     low, high = interval(right[None])
     half = 1.96 * np.sqrt(0.75 * 0.25 / 400)
     assert (low, high) == pytest.approx((0.75 - half, 0.75 + half), abs=0.008)
+    # ten answers of each of forty pictures tell as much as forty
+    assert np.subtract(*interval(right[None], asked=10)[::-1]) == pytest.approx(2 * half * np.sqrt(10), abs=0.04)
     unlike = np.stack([np.arange(400) < 200, np.ones(400, bool), np.arange(400) < 300])
     assert np.subtract(*interval(unlike)[::-1]) > 2 * np.subtract(*interval(np.stack([right] * 3))[::-1])
 

@@ -2,7 +2,7 @@
 
 No font family, garment or photograph is in both parts; the fonts are those of the tasks. Letters are single capitals;
 objects are Fashion-MNIST's clothes; half of both stand before a photograph, half on dark ground as in the tasks. An
-obstacle is a textured block that stands before a photograph, nearer as it is larger.
+obstacle is a box on a floor, as in the tasks, in the part's own photographs.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ from prosthesis_train.data.images import I64, U8, open_images
 from prosthesis_train.data.photographs import WHEELS, patches
 from prosthesis_train.tasks.drawing import placed
 from prosthesis_train.tasks.fonts import any_glyph
+from prosthesis_train.tasks.obstacles import drawn
+from prosthesis_train.tasks.task import Part
 
 Task = Literal["letters", "objects", "obstacle"]
 HEIGHTS = (0.4, 0.9)  # of the crop
 SIDES = ("none", "left", "middle", "right")
+DISTANCES_M, FARTHEST_LIGHT = (1.2, 9.0), 0.3  # obstacles, and how bright the farthest of them is
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def sights(task: Task, n: int, side: int, cells: int, held_out: bool, seed: int 
         case "objects":
             return _objects(behind, cells, held_out, random)
         case "obstacle":
-            return _obstacles(behind, cells, random)
+            return _obstacles("test" if held_out else "train", n, side, cells, random)
     raise ProsthesisError(f"no sights of task '{task}'; there are: letters, objects, obstacle")
 
 
@@ -110,24 +113,21 @@ def _worn(behind: U8, garment: U8, random: np.random.Generator) -> U8:
     return _as_camera(behind * random.uniform(0.1, 0.5) * (1 - share) + dyed * share, random)
 
 
-def _obstacles(behind: U8, cells: int, random: np.random.Generator) -> Sights:
-    """Blocks stand on the ground; their foot is the lower the nearer they are; what is wanted is as bright as near."""
-    n, side = len(behind), behind.shape[1]
+def _obstacles(part: Part, n: int, side: int, cells: int, random: np.random.Generator) -> Sights:
+    """Boxes at the sides and distances of the tasks, or none; what is wanted is the box, as bright as it is near."""
     labels = random.integers(len(SIDES), size=n)
-    textures = behind[random.permutation(n)]
     crops, wanted = [], []
-    for k in range(n):
-        photo, mask = behind[k].astype(np.float64), np.zeros((side, side), np.uint8)
-        if labels[k]:
-            near = random.uniform(0.3, 1.0)
-            width, height = (round(side * near * random.uniform(*span)) for span in ((0.2, 0.35), (0.4, 0.9)))
-            centre = side * ((labels[k] - 0.5) / 3 + random.uniform(-0.1, 0.1))
-            left, foot = round(centre - width / 2), round(side * (0.45 + 0.5 * near))
-            box = np.s_[max(0, foot - height) : foot, max(0, left) : max(0, left + width)]
-            photo[box] = np.roll(textures[k], int(random.integers(side)), 0)[box] * random.uniform(0.3, 1.2, 3)
-            mask[box] = round(255 * near)
-        crops.append(_as_camera(photo, random))
-        wanted.append(mask)
+    for label in labels:
+        z_m = float(random.uniform(*DISTANCES_M))
+        aside = random.uniform(0.10, 0.22) * (int(label) - 2) if label != 2 else random.uniform(-0.08, 0.08)
+        # what is out of sight, far to the side, is none
+        frames, covered = drawn(part, random, z_m * (aside if label else 9.0), z_m, 1.0, 1)
+        near = 1 - (1 - FARTHEST_LIGHT) * (z_m - DISTANCES_M[0]) / (DISTANCES_M[1] - DISTANCES_M[0])
+        tinted = cv2.resize(frames[0], (side, side), interpolation=cv2.INTER_AREA)[..., None] * random.uniform(
+            0.85, 1.15, 3
+        )
+        crops.append(_as_camera(tinted, random))
+        wanted.append(np.asarray(np.rint(255 * near * covered), np.uint8))
     return Sights(np.stack(crops), _to_cells(wanted, cells), labels, SIDES)
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from prosthesis.errors import ProsthesisError
-from prosthesis_train.observers.network import ObserverNet
+from prosthesis_train.observers.network import MatcherNet, ObserverNet
 
 FROZEN = Path(__file__).parent / "frozen"
 F32 = npt.NDArray[np.float32]
@@ -22,7 +22,10 @@ F32 = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What is known of an observer: what it was trained on, by which command, and how well it did on others."""
+    """What is known of an observer: what it was trained on, by which command, and how well it did on others.
+
+    ``how`` says it where an observer was not simply taught to name classes; it then has none.
+    """
 
     task: str
     rig: str
@@ -39,12 +42,13 @@ class Card:
     licence: str
     version: str
     sha256: str = ""
+    how: str = ""
 
 
 class Observer:
     """Answers what percepts f32[b, t, 48, 48] show; it never learns."""
 
-    def __init__(self, card: Card, network: ObserverNet) -> None:
+    def __init__(self, card: Card, network: ObserverNet | MatcherNet) -> None:
         self.card, self._network = card, network.eval()
 
     def log_probabilities(self, percepts: Tensor) -> F32:
@@ -52,8 +56,11 @@ class Observer:
         return self._run(percepts, lambda some: torch.log_softmax(self._network(some), dim=1))
 
     def features(self, percepts: Tensor) -> F32:
-        """Return unit vectors f32[b, width] that are near for what looks alike."""
-        return self._run(percepts, lambda some: torch.nn.functional.normalize(self._network.features(some), dim=1))
+        """Return unit vectors f32[b, width], near for what is alike, of all that a patient sees through one encoder."""
+        if isinstance(self._network, MatcherNet):
+            percepts = self._network.adapted(percepts)
+        found = self._run(percepts, self._network.features)
+        return centred(found)
 
     def _run(self, percepts: Tensor, part: Any) -> F32:
         with torch.no_grad():
@@ -62,7 +69,15 @@ class Observer:
         return found
 
 
-def save_observer(card: Card, network: ObserverNet, folder: Path = FROZEN) -> Path:
+def centred(features: F32) -> F32:
+    """Return unit vectors of features f32[k, width] less their mean: what all have in common tells nothing apart."""
+    less = features - features.mean(axis=0)
+    length = np.linalg.norm(less, axis=1, keepdims=True)
+    unit: F32 = np.divide(less, length, out=np.zeros_like(less), where=length > 1e-6)
+    return unit
+
+
+def save_observer(card: Card, network: ObserverNet | MatcherNet, folder: Path = FROZEN) -> Path:
     """Write ``TASK-RIG.npz`` and its card beside it; return the weights' path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{card.task}-{card.rig}.npz"
@@ -90,7 +105,9 @@ def load_observer(task: str, rig: str, folder: Path = FROZEN) -> Observer:
         raise ProsthesisError(
             f"{path}: not the observer of its card (sha256 differs); restore both from the repository"
         )
-    network = ObserverNet(card.frames, len(card.classes), card.width)
+    network: ObserverNet | MatcherNet = (
+        ObserverNet(card.frames, len(card.classes), card.width) if card.classes else MatcherNet(card.width)
+    )
     with np.load(path, allow_pickle=False) as weights:
         state = {name: torch.as_tensor(weights[name].astype(np.float32)) for name in weights.files}
     network.load_state_dict(state, strict=False)

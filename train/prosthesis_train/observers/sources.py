@@ -45,3 +45,22 @@ def enlarged(maps: Tensor, patient: VirtualPatient, random: np.random.Generator)
     b = len(maps)
     size, stretch, aside = random.uniform(0.8, 1.25, b), random.uniform(0.87, 1.15, b), random.uniform(-1, 1, (2, b))
     return laid(maps, patient, size, stretch, aside / 12)
+
+
+def crisp(patient: VirtualPatient, maps: Tensor, random: np.random.Generator) -> Tensor:
+    """Return percepts as ``look``, of electrodes all or nothing: those whose receptive field a stroke reaches.
+
+    A faint gray lights a phosphene at four tenths of its most, so gray edges make strokes fat; who draws by hand for
+    an array draws without.
+    """
+    b, t = maps.shape[:2]
+    with torch.no_grad():
+        wanted = patient.device.sampled(maps.reshape(b * t, *maps.shape[2:])) > float(random.uniform(0.15, 0.4))
+        activity = patient.device.brain_code(wanted.float() * float(random.uniform(0.5, 1.0)))
+        return patient.see(patient.device.currents(activity)).reshape(b, t, patient.side, patient.side)
+
+
+def look(patient: VirtualPatient, maps: Tensor) -> Tensor:
+    """Return percepts f32[b, t, side, side] of maps [b, t, rows, columns]."""
+    b, t = maps.shape[:2]
+    return patient.percepts(maps.reshape(b * t, *maps.shape[2:])).reshape(b, t, patient.side, patient.side)

@@ -20,11 +20,12 @@ import torch
 from torch import Tensor
 
 import prosthesis
-from prosthesis_train.observers.network import SIDE, ObserverNet
+from prosthesis_train.observers.matching import HOW, fit_matcher, matched, portraits
+from prosthesis_train.observers.network import SIDE, MatcherNet, ObserverNet
 from prosthesis_train.observers.observer import FROZEN, Card, Observer, save_observer
 from prosthesis_train.observers.percepts import VirtualPatient, virtual_patient
-from prosthesis_train.observers.sources import CLASSICAL, Source, enlarged, sources
-from prosthesis_train.tasks.task import Task, open_task
+from prosthesis_train.observers.sources import CLASSICAL, Source, crisp, enlarged, look, sources
+from prosthesis_train.tasks.task import I64, U8, Task, open_task
 
 # patients of observers; scores use those from 0, and encoders that learn should take theirs from 2000
 FIRST_PATIENT, FIRST_VALIDATION = 1000, 1900
@@ -56,14 +57,30 @@ def train_observer(task: Task, rig: str, settings: Settings, say: Say, folder: P
     random = np.random.default_rng([settings.seed, 3])
     say(f"{task.name} at {rig}: {settings.patients} patients, {settings.pictures} pictures")
     people = training_patients(rig, settings.patients)
-    squares, labels = task.pictures("train", settings.pictures, settings.seed)
+    squares, labels = _pictures(task, settings.pictures, settings.seed)
     shown = sources(squares, labels, people[0], settings.classical)
-    network = ObserverNet(squares.shape[1], len(task.classes))
-    _fit(network, task, people, shown, settings, random, say)
+    network: ObserverNet | MatcherNet
+    if task.match:
+        network = MatcherNet()
+        fit_matcher(
+            network, shown, people, (settings.steps, settings.batch, settings.plain, settings.rate), random, say
+        )
+    else:
+        network = ObserverNet(squares.shape[1], len(task.classes))
+        _fit(network, task, people, shown, settings, random, say)
     observer = Observer(_card(task, rig, settings, squares.shape[1], network.width), network)
     validation = _validate(observer, task, rig, settings, say)
     card = _card(task, rig, settings, squares.shape[1], network.width, validation)
     return save_observer(card, network, folder)
+
+
+def _pictures(task: Task, count: int, seed: int, validate: bool = False) -> tuple[U8, I64]:
+    """Return training pictures and labels; where people are compared, the last of them are kept to validate."""
+    if not task.match:
+        return task.pictures("train", count, seed)
+    kept = len(task.classes) // 10
+    who = range(len(task.classes) - kept, len(task.classes)) if validate else range(len(task.classes) - kept)
+    return portraits(task, who, max(2, count // len(who)), seed)
 
 
 def training_patients(rig: str, count: int, first: int = FIRST_PATIENT) -> list[VirtualPatient]:
@@ -127,39 +144,33 @@ def _batch(
         return look(patient, maps), source.labels[chosen]
 
 
-def crisp(patient: VirtualPatient, maps: Tensor, random: np.random.Generator) -> Tensor:
-    """Return percepts as ``look``, of electrodes all or nothing: those whose receptive field a stroke reaches.
-
-    A faint gray lights a phosphene at four tenths of its most, so gray edges make strokes fat; who draws by hand for
-    an array draws without.
-    """
-    b, t = maps.shape[:2]
-    with torch.no_grad():
-        wanted = patient.device.sampled(maps.reshape(b * t, *maps.shape[2:])) > float(random.uniform(0.15, 0.4))
-        activity = patient.device.brain_code(wanted.float() * float(random.uniform(0.5, 1.0)))
-        return patient.see(patient.device.currents(activity)).reshape(b, t, patient.side, patient.side)
-
-
-def look(patient: VirtualPatient, maps: Tensor) -> Tensor:
-    """Return percepts f32[b, t, side, side] of maps [b, t, rows, columns]."""
-    b, t = maps.shape[:2]
-    return patient.percepts(maps.reshape(b * t, *maps.shape[2:])).reshape(b, t, patient.side, patient.side)
-
-
 def _validate(observer: Observer, task: Task, rig: str, settings: Settings, say: Say) -> dict[str, float]:
-    """Return accuracy (of matching: that of naming training people) on other patients and unseen training pictures."""
+    """Return accuracy on other patients and unseen training pictures; of matching, of unseen training people."""
     random = np.random.default_rng([settings.seed, 4])
     people = training_patients(rig, 4, FIRST_VALIDATION)
-    squares, labels = task.pictures("train", 400, settings.seed + 1)
+    squares, labels = _pictures(task, 400, settings.seed + 1, validate=True)
     found = {}
     for source in sources(squares, labels, people[0], 400):
         right = []
         for patient in people:
+            if task.match:
+                right.append(_matched(observer, task, source, patient, random))
+                continue
             percepts, answers = _batch(task, source, patient, 200, random)
             right.append((observer.log_probabilities(percepts).argmax(1) == answers.numpy()).mean())
         found[source.encoder] = round(float(np.mean(right)), 4)
     say("  validation, other patients: " + ", ".join(f"{k} {v:.3f}" for k, v in found.items()))
     return found
+
+
+def _matched(
+    observer: Observer, task: Task, source: Source, patient: VirtualPatient, random: np.random.Generator
+) -> float:
+    """Return how often the observer finds the same person among ``task.match`` pictures, all drawn alike."""
+    with torch.no_grad():
+        percepts = look(patient, source.maps)
+    features = observer.features(percepts)
+    return float(matched(features, source.labels.numpy(), task.match, int(random.integers(1 << 30))).mean())
 
 
 def _card(
@@ -169,7 +180,7 @@ def _card(
     return Card(
         task=task.name,
         rig=rig,
-        classes=task.classes,
+        classes=_classes(task),
         frames=frames,
         width=width,
         seed=s.seed,
@@ -181,7 +192,13 @@ def _card(
         validation=validation or {},
         licence="Apache-2.0",
         version=prosthesis.__version__,
+        how=HOW if task.match else "",
     )
+
+
+def _classes(task: Task) -> tuple[str, ...]:
+    """Return what the network names: nobody, where it only compares."""
+    return () if task.match else task.classes
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 from prosthesis_train.tasks.drawing import F32, SHIFT, noisy
 from prosthesis_train.tasks.task import SQUARE, U8, Part, Random, Task
 
-PEOPLE = {"train": 200, "test": 40}
+PEOPLE = {"train": 1000, "test": 40}
 TRAITS = (
     *("width", "jaw", "chin", "hairline", "hair_gray", "skin_gray", "eye_gap", "eye_size", "eye_y", "brow_y"),
     *("brow_thick", "brow_tilt", "nose_long", "nose_wide", "mouth_y", "mouth_wide", "lip", "ear", "hair_side"),
@@ -150,7 +150,7 @@ TASKS = (
         "whose face it is: which of four pictures shows the same person",
         tuple(f"person {k}" for k in range(PEOPLE["train"])),
         draw,
-        "drawn from parameters; 200 people to train, 40 others to test",
+        "drawn from parameters; 1000 people to train, 40 others to test",
         (
             "10x10 to 32x32 phosphenes, sighted viewers, 4-AFC: highly significant at high contrast (Thompson 2003)",
             "16x16 and 32x32 with 30 % dropout, old or new: at chance (Irons et al.)",

@@ -33,7 +33,11 @@ def _textures(part: Part) -> U8:
 
 def scene(part: Part, random: Random, x_m: float, z_m: float, speed: float) -> U8:
     """Return the frames of an approach at ``speed`` m/s that ends with the box ``z_m`` ahead, ``x_m`` right."""
-    count = FRAMES + (LEAD if part == "test" else 0)
+    return drawn(part, random, x_m, z_m, speed, FRAMES + (LEAD if part == "test" else 0))[0]
+
+
+def drawn(part: Part, random: Random, x_m: float, z_m: float, speed: float, count: int) -> tuple[U8, F32]:
+    """Return the last ``count`` frames of an approach u8[count, s, s], and how much of each pixel the box covers."""
     textures = _textures(part)
     floor, wall, skin = (textures[int(k)].astype(np.float32) for k in random.integers(POOL, size=3))
     wide, high = random.uniform(0.35, 0.8), random.uniform(0.9, 1.9)
@@ -45,9 +49,9 @@ def scene(part: Part, random: Random, x_m: float, z_m: float, speed: float) -> U
     for k in range(count):
         back = (count - 1 - k) * STEP_S * speed
         image = _ground(0.6 * floor, 0.5 * wall, back)
-        _box(image, skin, x_m, z_m + back, wide, high)
+        covered = _box(image, skin, x_m, z_m + back, wide, high)
         frames.append(noisy(image * light, random))
-    return np.stack(frames)
+    return np.stack(frames), covered
 
 
 def _project(x_m: float, y_m: float, z_m: float) -> tuple[float, float]:
@@ -71,15 +75,17 @@ def _ground(floor: F32, wall: F32, back_m: float) -> F32:
     return np.asarray(image, np.float32)
 
 
-def _box(image: F32, skin: F32, x_m: float, z_m: float, wide: float, high: float) -> None:
+def _box(image: F32, skin: F32, x_m: float, z_m: float, wide: float, high: float) -> F32:
+    """Draw a box and return how much of each pixel it covers."""
     left, top = _project(x_m - wide / 2, high, z_m)
     right, bottom = _project(x_m + wide / 2, 0.0, z_m)
     n = skin.shape[0]
     matrix = np.array([((right - left) / n, 0, left), (0, (bottom - top) / n, top)], np.float32)
-    drawn = cv2.warpAffine(skin, matrix, (SQUARE, SQUARE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    painted = cv2.warpAffine(skin, matrix, (SQUARE, SQUARE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     # edges between pixels, or growth would come in jumps of a pixel
     cover = np.outer(_cover(top, bottom), _cover(left, right))
-    image += cover * (drawn - image)
+    image += cover * (painted - image)
+    return cover
 
 
 def _cover(low: float, high: float) -> F32:

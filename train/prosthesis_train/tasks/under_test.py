@@ -1,11 +1,11 @@
 """Encoders under test: anything that makes task maps of trials for one patient.
 
-By name: a shipped bundle (``luminance-32``); ``plain``, the view itself averaged to 64 x 64; ``fitted``, plain drawing
-for this patient; ``text-letters``, the text task's own letters for this patient, which is *told* the letter as if its
-networks had read it; ``FILE.npz`` with ``maps`` f32[classes, rows, columns], a glyph set that is *told* what to show;
-or ``package.module:function``, a function of frames u8[k, t, h, w, 3] and a ``VirtualPatient`` (of which it may use
-``view`` and ``calibration``, never more) that returns maps f32[k, t, rows, columns] in 0..1, whose t may be longer:
-several looks.
+By name: a shipped bundle (``luminance-32``); ``plain``, the view itself averaged to 64 x 64; ``fitted``, plain
+drawing for this patient; ``text-letters``, the text task's own letters for this patient, which is *told* the letter
+as if its networks had read it; ``obstacle-flow``, the obstacle task's; ``FILE.npz`` with ``maps`` f32[classes, rows,
+columns], a glyph set that is *told* what to show; or ``package.module:function``, a function of frames u8[k, t, h, w,
+3] and a ``VirtualPatient`` (of which it may use ``view`` and ``calibration``, never more) that returns maps f32[k, t,
+rows, columns] in 0..1, whose t may be longer: several looks.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from prosthesis.messages import Frame, readonly
 from prosthesis.view import sample
 from prosthesis_train.observers.percepts import VirtualPatient
 from prosthesis_train.tasks.fitted import fitted
+from prosthesis_train.tasks.flow import flow
 from prosthesis_train.tasks.task import Trials
 
 U8 = npt.NDArray[np.uint8]
@@ -62,6 +63,8 @@ def under_test(name: str) -> UnderTest:
         return UnderTest(name, lambda trials, patient: fitted(trials.frames, patient), personal=True)
     if name == "text-letters":
         return UnderTest(name, text_letters, personal=True, told=True)
+    if name == "obstacle-flow":
+        return UnderTest(name, lambda trials, patient: flow(trials.frames, patient))
     if name.endswith(".npz"):
         return _glyphs(Path(name))
     if ":" in name:

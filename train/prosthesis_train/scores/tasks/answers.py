@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from prosthesis_train.observers.matching import matched
 from prosthesis_train.observers.observer import Observer
 from prosthesis_train.tasks.letters import LETTERS, WORDS
 from prosthesis_train.tasks.task import Task
@@ -15,8 +16,6 @@ from prosthesis_train.tasks.task import Task
 Bool = npt.NDArray[np.bool_]
 F32 = npt.NDArray[np.float32]
 I64 = npt.NDArray[np.int64]
-# matches are asked this often of each probe, with other wrong pictures each time
-ASKED = 10
 GALLERY, ENROLLED = 10, 2
 
 
@@ -33,30 +32,23 @@ def named(observer: Observer, seen: Tensor) -> F32:
 def right(task: Task, observer: Observer, seen: Tensor, labels: I64, seed: int) -> Bool:
     """Return for each trial whether the answer was right."""
     if task.match:
-        return matched(observer.features(seen), labels, task.match, seed)
+        return matched(likened(observer, seen), labels, task.match, seed)
     answered: Bool = named(observer, seen).argmax(axis=1) == labels
     return answered
 
 
-def matched(features: F32, labels: I64, choices: int, seed: int) -> Bool:
-    """Return bool[k * ASKED]: whether the picture most like a probe's, of ``choices`` pictures, is the same person's.
-
-    One of them is another picture of that person, the rest one each of others; all are seen as percepts.
-    """
-    random, found = np.random.default_rng([seed, 11]), []
-    alike, pictures = features @ features.T, {int(one): np.flatnonzero(labels == one) for one in np.unique(labels)}
-    for probe in np.repeat(np.arange(len(labels)), ASKED):
-        own = int(labels[probe])
-        same = pictures[own][pictures[own] != probe]
-        others = random.choice([one for one in pictures if one != own], choices - 1, replace=False)
-        wrong = [int(random.choice(pictures[int(other)])) for other in others]
-        likeness = alike[probe, [int(random.choice(same)), *wrong]]
-        found.append(likeness[0] > likeness[1:].max())
-    return np.asarray(found)
+def likened(observer: Observer, seen: Tensor) -> F32:
+    """Return unit vectors f32[k, width * looks] of one patient's percepts [k, looks, side, side], look by look."""
+    looks = [observer.features(seen[:, k : k + 1]) for k in range(seen.shape[1])]
+    joined: F32 = np.concatenate(looks, axis=1) / np.float32(np.sqrt(len(looks)))
+    return joined
 
 
 def identified(features: F32, labels: I64, seed: int) -> Bool:
-    """Return bool[k]: whether each probe's person is most alike of ``GALLERY`` people, ``ENROLLED`` percepts each."""
+    """Return bool[k]: whether each probe's person is most alike of ``GALLERY`` people, ``ENROLLED`` percepts each.
+
+    Of the probe's own person fewer where the trials hold no more.
+    """
     random, found = np.random.default_rng([seed, 12]), []
     alike, pictures = features @ features.T, {int(one): np.flatnonzero(labels == one) for one in np.unique(labels)}
     for probe in range(len(labels)):
@@ -66,7 +58,7 @@ def identified(features: F32, labels: I64, seed: int) -> Bool:
         for one in (own, *others):
             known = pictures[int(one)]
             known = known[known != probe]
-            means.append(alike[probe, random.choice(known, ENROLLED, replace=False)].mean())
+            means.append(alike[probe, random.choice(known, min(ENROLLED, len(known)), replace=False)].mean())
         found.append(means[0] > max(means[1:]))
     return np.asarray(found)
 

@@ -8,13 +8,13 @@ import numpy.typing as npt
 DRAWS = 2000
 
 
-def interval(right: npt.NDArray[np.bool_], level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+def interval(right: npt.NDArray[np.bool_], level: float = 0.95, seed: int = 0, asked: int = 1) -> tuple[float, float]:
     """Return the two-level percentile bootstrap interval of the mean of bool[patients, trials].
 
     Patients are drawn with replacement, then trials within each. With one patient it tells of trials only; with three
-    it is wide, as it should be.
+    it is wide, as it should be. Of ``asked`` answers to one picture none is news, so they count as one trial.
     """
-    patients, trials = right.shape
+    patients, trials = right.shape[0], right.shape[1] // asked
     random = np.random.default_rng(seed)
     who = random.integers(patients, size=(DRAWS, patients))
     # the number right of as many trials drawn again from one patient is binomial

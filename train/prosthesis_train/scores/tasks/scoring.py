@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.view import View
+from prosthesis_train.observers.matching import ASKED
 from prosthesis_train.observers.network import SIDE
 from prosthesis_train.observers.observer import Observer, load_observer
 from prosthesis_train.observers.percepts import VirtualPatient, virtual_patient
-from prosthesis_train.scores.tasks.answers import GALLERY, identified, right, spelt
+from prosthesis_train.scores.tasks.answers import GALLERY, identified, likened, right, spelt
 from prosthesis_train.scores.tasks.bootstrap import interval
 from prosthesis_train.scores.tasks.conditions import CONTROLS, Condition, percepts
 from prosthesis_train.tasks.letters import WORDS, word
@@ -22,6 +22,7 @@ from prosthesis_train.tasks.under_test import UnderTest
 
 Bool = npt.NDArray[np.bool_]
 F32 = npt.NDArray[np.float32]
+Crop = tuple[float, float, float, float]
 DROPOUTS = (0.0, 0.1, 0.2, 0.3)
 SEEDS = (0, 1, 2)
 # of the published range, the one that the targets name: controls and finenesses are measured here
@@ -117,11 +118,12 @@ class _Shown:
 
     def __init__(self, run: _Run, trials: list[Trials]) -> None:
         self._run, self.trials = run, trials
-        self._maps: dict[tuple[int, View | VirtualPatient], F32] = {}
+        self._maps: dict[tuple[int, Crop | VirtualPatient], F32] = {}
 
     def maps(self, k: int, patient: VirtualPatient) -> F32:
         """Return the maps of the ``k``-th seed's trials for a patient."""
-        key = (k, patient if self._run.encoder.personal else patient.view)
+        # who knows nothing of the patient sees the view's crop
+        key = (k, patient if self._run.encoder.personal else patient.view.crop)
         if key not in self._maps:
             self._maps[key] = self._run.encoder.encode(self.trials[k], patient)
         return self._maps[key]
@@ -137,9 +139,10 @@ def _recognise(
         answers.append(right(task, run.observer, seen, labels, seed))
         charges.append(charge)
         if task.match:
-            known.append(identified(run.observer.features(seen), labels, seed))
+            known.append(identified(likened(run.observer, seen), labels, seed))
     question = question or (f"which of {task.match}" if task.match else "")
-    cells = [_cell(run, dropout, condition, question, answers, task.chance, charges)]
+    asked = ASKED if task.match else 1
+    cells = [_cell(run, dropout, condition, question, answers, task.chance, charges, asked)]
     if task.match:
         cells.append(_cell(run, dropout, condition, f"who of {GALLERY}", known, 1 / GALLERY, charges))
     return cells
@@ -178,9 +181,10 @@ def _cell(
     answers: list[Bool],
     chance: float,
     charges: list[float],
+    asked: int = 1,
 ) -> Cell:
     table, patients = np.stack(answers), run.patients[dropout]
-    low, high = interval(table)
+    low, high = interval(table, asked=asked)
     return Cell(
         task=run.name,
         question=question,

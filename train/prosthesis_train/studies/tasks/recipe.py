@@ -18,6 +18,7 @@ TOPICS = Topics(
         "learned": "learned codes and encoders",
         "reading": "text reading",
         "faces": "faces",
+        "face_matching": "faces compared",
         "obstacles": "obstacles",
     },
 )

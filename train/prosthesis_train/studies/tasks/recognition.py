@@ -7,13 +7,15 @@ out and named.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 
+from prosthesis.bundle import MANIFEST, MODELS, bundle_names
 from prosthesis.results import Figure
 from prosthesis_train.observers.observer import FROZEN
 from prosthesis_train.scores.tasks.scoring import DROPOUTS, REFERENCE, SEEDS, Cell, score
@@ -26,10 +28,14 @@ TASKS = (
 )
 # the last knows the patient, and is no network
 BASELINES = ("luminance-32", "contrast-32", "edges-32", "saliency-32", "fitted")
-# encoders of ours by task, each 'package.module:function' or a glyph set's path
+# encoders of ours by task
 OWN: dict[str, tuple[str, ...]] = {
     "letters": ("text-letters", "learned-letters-32"),
-    "obstacle-side": ("prosthesis_train.studies.tasks.obstacle_maps:maps",),
+    "words": ("text-letters", "learned-letters-32"),
+    "faces": ("prosthesis_train.studies.tasks.face_maps:maps", "prosthesis_train.studies.tasks.face_maps:caricatures"),
+    "obstacle-side": ("obstacle-flow", "learned-obstacle-32"),
+    "obstacle-distance": ("obstacle-flow", "learned-obstacle-32"),
+    "obstacle-contact": ("obstacle-flow", "learned-obstacle-32"),
 }
 TRIALS = 104
 # issue 6's targets at 20 % dropout: task, question, rig, least accuracy
@@ -47,9 +53,10 @@ Say = Callable[[str], None]
 
 
 def measure(say: Say) -> list[Figure]:
-    """Return an accuracy with its interval for each cell, and each target beside the best that was reached."""
+    """Return each target beside the best that was reached, ours beside the classical, and every cell."""
     found = [cell for cells in _measured(say) for cell in cells]
-    return [_figure(cell) for cell in found] + [_against(*target, found) for target in TARGETS]
+    targets = [_against(*target, found) for target in TARGETS]
+    return [*targets, *_compared(found), *(_figure(cell) for cell in found)]
 
 
 def draw(folder: Path) -> list[str]:
@@ -74,7 +81,7 @@ def draw(folder: Path) -> list[str]:
 
 def _measured(say: Say) -> Iterator[list[Cell]]:
     for rig, task in product(RIGS, TASKS):
-        observed = "letters" if task == "words" else task
+        observed = _observed(task)
         if not (FROZEN / f"{observed}-{rig}.npz").is_file():
             say(f"{task} at {rig}: no observer; python -m prosthesis_train.observers.train {observed} {rig}")
             continue
@@ -83,14 +90,26 @@ def _measured(say: Say) -> Iterator[list[Cell]]:
 
 
 def cached(task: str, rig: str, encoder: str, say: Say) -> list[Cell]:
-    """Return the cells of one task, rig and encoder, measured once."""
-    path = CELLS / f"{task}-{rig}-{encoder.replace('/', '_').replace(':', '_')}.json"
+    """Return the cells of one task, rig and encoder, measured once by this observer through this model."""
+    path = CELLS / f"{task}-{rig}-{encoder.replace('/', '_').replace(':', '_')}-{_digest(task, rig, encoder)}.json"
     if not path.is_file():
         say(f"{task} at {rig} through {encoder}")
         cells = score(task, rig, under_test(encoder), SEEDS, DROPOUTS, TRIALS, say)
         CELLS.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps([asdict(cell) for cell in cells]), encoding="utf-8")
     return [Cell(**(said | {"each": tuple(said["each"])})) for said in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def _digest(task: str, rig: str, encoder: str) -> str:
+    """Return what tells observers, and shipped models, of the same name apart."""
+    parts = [(FROZEN / f"{_observed(task)}-{rig}.npz").read_bytes()]
+    if encoder in bundle_names():
+        parts.append((MODELS / encoder / MANIFEST).read_bytes())
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:8]
+
+
+def _observed(task: str) -> str:
+    return "letters" if task == "words" else task
 
 
 def _shown(cell: Cell) -> bool:
@@ -101,18 +120,54 @@ def _shown(cell: Cell) -> bool:
 
 def _figure(cell: Cell) -> Figure:
     what = f"{cell.task} {cell.question}".strip()
-    name = (
-        f"{what}, {cell.rig}, {cell.encoder}, {cell.dropout:.0%} dropout, {cell.condition} (chance {cell.chance:.1%})"
-    )
+    name = f"{what}, {cell.rig}, {cell.encoder}, {cell.dropout:.0%} dropout, {cell.condition}"
     of = f"95 % over {len(cell.each)} patients x {cell.trials} answers"
-    return Figure(name, cell.accuracy, "", cell.low, cell.high, of)
+    column = f"{cell.dropout:.0%} dropout" if cell.condition == "shown" else f"{cell.condition}, {cell.dropout:.0%}"
+    low, middle, high = (_percent(share) for share in (cell.low, cell.accuracy, cell.high))
+    return Figure(
+        name, middle, "%", low, high, of,
+        grid=f"{what}: per cent right, chance {cell.chance:.1%}",
+        row=f"{cell.rig}, {_short(cell.encoder)}{' (told)' if cell.told else ''}",
+        column=column,
+    )  # fmt: skip
+
+
+def _compared(cells: list[Cell]) -> list[Figure]:
+    """Return the best of ours beside the best classical encoder and ``fitted``, for each task and rig that has ours."""
+    out: list[Figure] = []
+    shown = [c for c in cells if _shown(c)]
+    for task, rig in product(OWN, RIGS):
+        some = [c for c in shown if (c.task, c.rig) == (task, rig)]
+        own = [c for c in some if c.encoder in OWN[task]]
+        if not own:
+            continue
+        ours = max(own, key=lambda c: c.accuracy)
+        classical = max((c for c in some if c.encoder in BASELINES[:-1]), key=lambda c: c.accuracy)
+        verdict = "beats" if ours.low > classical.high else "loses to" if ours.high < classical.low else "is level with"
+        row = f"{task} at {rig}: {_short(ours.encoder)} {verdict} {classical.encoder}"
+        beside = [c for c in some if c.encoder == BASELINES[-1]]
+        for column, cell in (("best classical", classical), ("ours", ours), *(("fitted", c) for c in beside)):
+            figure = replace(_figure(cell), grid=f"Ours and the best classical encoder, {REFERENCE:.0%} dropout")
+            out.append(replace(figure, row=row, column=column))
+    return out
+
+
+def _percent(share: float) -> float:
+    return round(100 * share, 1)
+
+
+def _short(encoder: str) -> str:
+    """Return a function without its package."""
+    return encoder.rsplit(".", 1)[-1] if ":" in encoder else encoder
 
 
 def _against(task: str, question: str, rig: str, least: float, cells: list[Cell]) -> Figure:
     """Return the best accuracy that any encoder reached, named with its target."""
     some = [c for c in cells if (c.task, c.question, c.rig) == (task, question, rig) and _shown(c)]
-    name = f"target: {task} at {rig}, {REFERENCE:.0%} dropout, at least {least:.0%}"
+    name = f"{task} at {rig}, {REFERENCE:.0%} dropout, at least {least:.0%}"
     if not some:
         return Figure(f"{name}; no observer yet", float("nan"), "")
     best = max(some, key=lambda c: c.accuracy)
-    return Figure(f"{name}; best: {best.encoder}", best.accuracy, "", best.low, best.high, "as above")
+    low, middle, high = (_percent(share) for share in (best.low, best.accuracy, best.high))
+    of = f"95 % over {len(best.each)} patients x {best.trials} answers"
+    return Figure(f"{name}; best: {_short(best.encoder)}", middle, "%", low, high, of)

@@ -1,4 +1,4 @@
-"""The obstacle encoder as the task scores want it: ``prosthesis_train.studies.tasks.obstacle_maps:maps``.
+"""The device's obstacle encoder as the task scores want it: ``obstacle-flow``.
 
 Trials are frames 0.1 s apart, a second of walking before those that are judged. Boxes are left out: rendered
 boxes are nothing that the object network knows.
@@ -20,7 +20,7 @@ STEP_NS = 100_000_000
 NO_ALARM_S = 0.01  # a flashing frame says nothing of sides
 
 
-def maps(frames: U8, patient: VirtualPatient) -> F32:
+def flow(frames: U8, patient: VirtualPatient) -> F32:
     """Return maps f32[k, t, 32, 32] of trials u8[k, t, h, w, 3] through the patient's view."""
     out = np.zeros((*frames.shape[:2], *SHAPE), np.float32)
     for trial, into in zip(frames, out, strict=True):
