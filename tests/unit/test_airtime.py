@@ -70,7 +70,7 @@ def test_the_best_tile_is_that_of_the_closed_form(bit_error):
     h = 52 * 8
     k = (-h + math.sqrt(h * h - 4 * h / math.log1p(-bit_error))) / 2
     tile = best_tile_electrodes(16 * 1024, BITS, RadioConfig(bit_error=bit_error))
-    assert tile == pytest.approx(min(k / BITS, 1024), abs=8)
+    assert tile == pytest.approx(k / BITS, rel=0.1)  # tiles come in eights, and the last is seldom full
 
 
 def test_a_perfect_air_and_one_with_a_code_take_large_tiles():
