@@ -24,15 +24,18 @@ def main() -> None:
     patterns.connect(f"tcp://127.0.0.1:{PORT}"), commands.connect(f"tcp://127.0.0.1:{PORT + 1}")
     down, up = (wire.Sealer(b"", SESSION, way, Sealing.CRC) for way in wire.Direction)
     configuration = wire.Configuration(wire.Modulated.AMPLITUDE, 8, 1000, 64, 60, 453, *COLUMNS)
-    todo = [(control.Command.CONFIGURE, configuration.encode()), (control.Command.ARM, b"")]
-    asked = [control.Open(SESSION, bytes(32), bytes(32)).encode()]
-    asked += [down.seal(_head(2, seq), bytes([kind]) + body) for seq, (kind, body) in enumerate(todo, 1)]
-    for packet in asked:
+
+    def ask(packet: bytes) -> None:
         commands.send(struct.pack("<I", 0) + packet)
         print(control.decode_reply(up.open(commands.recv()[4:].removeprefix(bytes(32)))[1]))
+
+    ask(control.Open(SESSION, bytes(32), bytes(32)).encode())
+    ask(down.seal(_head(2, 1), bytes([control.Command.CONFIGURE]) + configuration.encode()))
     for seq in range(1, N + 1):
         patterns.send(wire.seal_pattern(down, _head(1, seq, configuration.profile), _only(seq - 1), 8, 64))
         time.sleep(1 / 30)
+        if seq == 12:  # what somebody stopped wants ten valid frames first
+            ask(down.seal(_head(2, 2), bytes([control.Command.ARM])))
     patterns.send(wire.stop_packet(SESSION, 0))
 
 
