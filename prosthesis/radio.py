@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from prosthesis.wire import OVERHEAD_BYTES
-
 if TYPE_CHECKING:
     from prosthesis.config import RadioConfig
 
+OVERHEAD_BYTES = 32 + 16 + 4  # of a sealed packet: header, tag, CRC-32
 MAX_TILES = 255  # the air frame counts them in one byte
 MAX_TILE_ELECTRODES = 1024
 BLOCK = 255  # bytes of a Reed-Solomon block over GF(256), parity included

@@ -19,8 +19,10 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.bitpacking import U16, are_pairs, index_bits, pack_codes, pack_pairs, unpack_codes, unpack_pairs
+from prosthesis.bitpacking import U16 as U16
+from prosthesis.bitpacking import are_pairs, index_bits, pack_codes, pack_pairs, unpack_codes, unpack_pairs
 from prosthesis.messages import U8, Refusal, readonly
+from prosthesis.radio import OVERHEAD_BYTES as OVERHEAD_BYTES
 from prosthesis.sealing import TAG_BYTES, Sealing, lock_and_unlock
 
 MAGIC = 0x5056
@@ -30,7 +32,6 @@ _HEADER = struct.Struct("<HBBIIQHHBBBxI")
 _NONCE = struct.Struct("<IBBHI")
 _CRC = struct.Struct("<I")
 HEADER_BYTES = _HEADER.size
-OVERHEAD_BYTES = HEADER_BYTES + TAG_BYTES + _CRC.size
 
 
 class PacketType(IntEnum):

@@ -42,18 +42,18 @@ def test_three_strangers_are_refused_and_both_ends_say_why(sim, taps, stranger, 
     sim()
     world = taps("event")
     assert re.search(r"does not have the key pinned in .*implant\.key", stranger())
-    wait_for(lambda: any("pins another implant's key" in text for text in told(world)), 3, lambda: told(world))
+    wait_for(lambda: any("pins another implant's key" in text for text in told(world)), 15, lambda: told(world))
     (stranger.folder / "implant.key").write_bytes((keys / "implant.key").read_bytes())
     assert "refuses this device's key" in stranger()
-    wait_for(lambda: any("not in allowed/" in text for text in told(world)), 3, lambda: told(world))
+    wait_for(lambda: any("not in allowed/" in text for text in told(world)), 15, lambda: told(world))
     with zmq.Context() as context, context.socket(zmq.DEALER) as plain:
         plain.linger = 0
         plain.connect(f"tcp://127.0.0.1:{port + 1}")
         plain.send(b"\0\0\0\0PVOPEN1\0" + bytes(68))
-        wait_for(lambda: any("without CURVE" in text for text in told(world)), 3, lambda: told(world))
+        wait_for(lambda: any("without CURVE" in text for text in told(world)), 15, lambda: told(world))
         assert not plain.poll(100)
     allow_device(keys, stranger.folder / "device.key")
-    wait_for(lambda: not stranger(), 3, "letting it in without a new start")
+    wait_for(lambda: not stranger(), 15, "letting it in without a new start")
 
 
 def test_a_rotated_device_key_ends_its_session_and_opens_the_next(sim, taps, device, keys):
@@ -61,7 +61,7 @@ def test_a_rotated_device_key_ends_its_session_and_opens_the_next(sim, taps, dev
     built = device()
     built.session.open(1.0)
     rotate_keys(keys, "device")
-    wait_for(lambda: not _answers(built.session), 3, "the end of the old key's session")
+    wait_for(lambda: not _answers(built.session), 15, "the end of the old key's session")
     again = device()
     again.session.open(1.0)
     assert again.session.arm().state is ImplantState.ARMED

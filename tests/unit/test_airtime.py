@@ -11,7 +11,8 @@ from prosthesis.airtime import AirTime
 from prosthesis.config import RadioConfig, load_rig, names
 from prosthesis.modulator import PulseModulator
 from prosthesis.radio import best_tile_electrodes, packet_loss
-from prosthesis.wire import Direction, Header, PacketType, Sealer, seal_pattern
+from prosthesis.wire import Direction, Header, PacketType, Sealer, seal_pattern, split
+from prosthesis_sim.channel import Channel
 
 BITS = 10
 DRIVEN = np.arange(1, 1025).astype(np.uint16) % 1023 + 1
@@ -99,3 +100,19 @@ def test_every_radio_that_ships_says_that_its_errors_are_synthetic():
         text = (config_root() / "links" / f"{name}.yaml").read_text()
         assert ("synthetic" in text) == ("loss" in text or "bit_error" in text), name
         load_rig("utah96", uncalibrated=True, air=name)
+
+
+@pytest.mark.parametrize(("name", "last_ms"), [("radio_200kbps", 84.48), ("radio_200kbps_fit", 53.28)])
+def test_the_last_tile_arrives_when_all_have_passed_the_air(name, last_ms):
+    link = air(name)[1]
+    radio = link.radio.model_copy(update={"loss": 0.0, "bit_error": 0.0})
+    sealer = Sealer(bytes(32), 1, Direction.DOWN)
+    message = seal_pattern(sealer, Header(PacketType.PATTERN, 1, 1, 0), DRIVEN, BITS, link.tile_electrodes)
+    channel = Channel(radio, 0)
+    channel.send(split(message), 0)
+    arrivals_ms = []
+    while (t_ns := channel.next_arrival_ns()) is not None:
+        arrivals_ms += [t_ns / 1e6] * len(channel.arrivals(t_ns))
+    assert arrivals_ms[-1] == pytest.approx(last_ms + radio.delay_ms)
+    assert len(arrivals_ms) == 1024 // link.tile_electrodes
+    assert np.diff(arrivals_ms) == pytest.approx(last_ms / len(arrivals_ms))
