@@ -43,8 +43,9 @@ class TurnedAway:
 
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self._socket = socket
-        # not those that merely hung up before they were let in
-        self._monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
+        self._monitor = socket.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+        )
         self._told: dict[str, float] = {}
 
     def since(self, now: float) -> list[str]:
@@ -67,6 +68,8 @@ class TurnedAway:
 def _why_turned_away(event: int, value: int) -> str:
     if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
         return "refused a client whose key is not in allowed/; to let it in, run 'prosthesis keys --allow ITS.key'"
+    if event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+        return "a client hung up before it was let in; does it use CURVE, and this installation's keys?"
     if value == zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC:
         return "refused a client that pins another implant's key; copy this installation's implant.key to it"
     if value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:

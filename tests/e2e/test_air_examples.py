@@ -67,13 +67,12 @@ def test_ten_lines_of_python_drive_the_emulator(bench):
     from prosthesis.schemas import decode
     from prosthesis.taps import listen
 
-    context = zmq.Context()
-    taps = listen([f"tcp://127.0.0.1:{bench + WORLD_TAPS}"], ("delivered",), context)
-    said = run(sys.executable, str(ROOT / "examples" / "drive_emulator.py"), str(bench))
+    with zmq.Context() as context:
+        taps = listen([f"tcp://127.0.0.1:{bench + WORLD_TAPS}"], ("delivered",), context)
+        said = run(sys.executable, str(ROOT / "examples" / "drive_emulator.py"), str(bench))
+        driven = set()
+        while (heard := taps.receive(0.2)) is not None and len(driven) <= 20:
+            driven.update(decode(*heard).amplitude_ua.nonzero()[0].tolist())
+        taps.close()
     assert said.count("NONE") == 3  # OPEN, CONFIGURE, ARM
-    driven = set()
-    while (heard := taps.receive(0.2)) is not None:
-        driven.update(decode(*heard).amplitude_ua.nonzero()[0].tolist())
-    taps.close()
-    context.term()
     assert len(driven) > 20
