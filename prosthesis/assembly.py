@@ -14,6 +14,7 @@ import numpy as np
 import zmq
 
 from prosthesis import __version__
+from prosthesis.airtime import AirTime
 from prosthesis.bundle import load_bundle
 from prosthesis.calibrate import Plan, calibrate
 from prosthesis.calibration import Calibration
@@ -26,7 +27,7 @@ from prosthesis.errors import ConfigError
 from prosthesis.hops import EncoderConfig
 from prosthesis.limits import guard_limits
 from prosthesis.links.keys import load_keys
-from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS, ZmqLink
+from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS, ZmqLink, plain
 from prosthesis.messages import Event, Message
 from prosthesis.modulator import PulseModulator
 from prosthesis.participant import KeyboardParticipant, Participant, RemoteParticipant
@@ -35,6 +36,7 @@ from prosthesis.protocols import Clock, Encoder, FrameSource, Link, Translator
 from prosthesis.recorder import Recorder
 from prosthesis.runtime import RunSummary, run
 from prosthesis.safety import Guard
+from prosthesis.sealing import Sealing
 from prosthesis.session import Credentials, Session
 from prosthesis.solver import open_modulator
 from prosthesis.taps import Context, Tap
@@ -106,13 +108,15 @@ def _task_encoder(own: EncoderConfig, task: str) -> EncoderConfig:
 def open_link(rig: Rig) -> tuple[Link, Credentials]:
     """Connect to the rig's implant with this installation's keys."""
     keys = load_keys("device")
-    return ZmqLink(rig.link.host, rig.link.port, keys), Credentials(keys.identity, keys.peer_raw)
+    link = ZmqLink(rig.link.host, rig.link.port, keys, plain=plain(rig.link))
+    return link, Credentials(keys.identity, keys.peer_raw)
 
 
 def open_session(rig: Rig, link: Link, credentials: Credentials, clock: Clock) -> tuple[Session, PulseModulator]:
     """Return a session, not yet opened, with the modulator whose configuration it carries."""
     modulator = open_modulator(rig)
-    return Session(link, credentials, modulator.configuration, rig.link.ttl_ms, clock), modulator
+    sealing = Sealing(rig.link.sealing)
+    return Session(link, credentials, modulator.configuration, rig.link.ttl_ms, clock, sealing), modulator
 
 
 def assemble(
@@ -128,7 +132,8 @@ def assemble(
     view = make_view(config.view, config.camera, rig.calibration)
     session, modulator = open_session(rig, link, credentials, clock)
     board = Switchboard({name: _way(rig, view, task) for name, task in (tasks or with_tasks(rig, ())[1]).items()})
-    pipeline = Pipeline(board, board, modulator, Guard(guard_limits(rig)), session, clock)
+    air = AirTime(modulator.configuration, rig.link.radio, rig.link.air_ms)
+    pipeline = Pipeline(board, board, modulator, Guard(guard_limits(rig)), session, clock, air)
     source = open_camera(config.camera, clock)
     return Device(source, FrameCheck(config.camera.width, config.camera.height, source.live), pipeline, session, board)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from prosthesis.airtime import AirTime
 from prosthesis.bundle import load_bundle
 from prosthesis.config import Limit, Rig, load_rig, slot_us
 from prosthesis.errors import ProsthesisError
@@ -132,10 +133,13 @@ def _link(rig: Rig) -> Iterator[str]:
     if link.radio.rate_kbps is None:
         yield _line("link", f"{link.name} to {link.host}:{link.port}: {budget}, no radio limit; ttl {link.ttl_ms} ms")
         return
-    air_ms = size * 8 / link.radio.rate_kbps
+    air_ms = AirTime(PulseModulator(rig).configuration, link.radio, link.air_ms).longest_ms()
     yield _line("link", f"{link.name} to {link.host}:{link.port}: {budget} of {link.radio.rate_kbps:g} kbit/s")
     late_ms = air_ms + link.radio.delay_ms
     yield _line("", f"{air_ms:.1f} ms on the air + {link.radio.delay_ms:g} ms delay; ttl {link.ttl_ms} ms")
+    if link.air_ms is not None and air_ms > link.air_ms:
+        yield _line("", f"air_ms {link.air_ms:g}: the weakest electrodes of a fuller pattern are silenced")
+        return
     if wanted_kbps > link.radio.rate_kbps:
         fit_fps = link.radio.rate_kbps * 1000 / (size * 8)
         yield f"{PROBLEM}the radio cannot carry every dense frame; use at most {fit_fps:.0f} fps or a faster link"

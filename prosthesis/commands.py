@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from prosthesis.pipeline import Passage
     from prosthesis.runtime import RunSummary
 
+ROLES = ("device", "implant")
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Handler: TypeAlias = Callable[[argparse.Namespace], "int | None"]
 
@@ -50,6 +51,8 @@ def register(verbs: Verbs) -> None:
     p.add_argument("log", metavar="LOG", type=Path, help="a recording made with 'run --record'")
     p = add_verb(verbs, "keys", _keys, "make this installation's keys", "prosthesis keys --dir ~/lab-keys")
     p.add_argument("--dir", type=Path, metavar="DIR", help="where to (default: the user's configuration folder)")
+    p.add_argument("--rotate", choices=ROLES, help="replace this end's pair; the old one is refused from then on")
+    p.add_argument("--allow", type=Path, metavar="FILE", help="let the device with this public key command the implant")
     from prosthesis.faces import commands as faces
 
     faces.register(verbs)
@@ -76,6 +79,7 @@ def _add_run(verbs: Verbs) -> None:
     p.add_argument("--seconds", type=_positive, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
     p.add_argument("--record", type=Path, metavar="LOG", help="record the session to this MCAP file")
     p.add_argument("--link", type=address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
+    p.add_argument("--air", metavar="NAME", help="link to use instead of the rig's; 'sim' must be told the same")
 
 
 def _add_calibrate(verbs: Verbs) -> None:
@@ -140,7 +144,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from prosthesis.terminal import task_keys
 
     host, port = arguments.link or (None, None)
-    rig = with_choices(load_rig(arguments.rig), arguments.source, host=host, port=port)
+    rig = with_choices(load_rig(arguments.rig, air=arguments.air), arguments.source, host=host, port=port)
     show = _status_line() if sys.stderr.isatty() and not arguments.headless else _unseen
     with task_keys(sys.stdin if len(arguments.task) > 1 else None, _say) as keys:
 
@@ -280,14 +284,21 @@ def _replay(arguments: argparse.Namespace) -> int:
 
 
 def _keys(arguments: argparse.Namespace) -> int:
-    from prosthesis.links.keys import key_folder, make_keys
+    from prosthesis.links.keys import allow_device, fingerprint, key_folder, make_keys, rotate_keys
 
     folder = arguments.dir or key_folder()
     written = make_keys(folder)
+    if arguments.rotate:
+        written += rotate_keys(folder, arguments.rotate)
+    if arguments.allow:
+        written.append(allow_device(folder, arguments.allow))
     for path in written:
         print(f"wrote {path}")
     if not written:
         print(f"{folder}: keys are already there; nothing was changed")
+    for role in ROLES:
+        print(f"{role}.key  {fingerprint(folder / f'{role}.key')}")
+    print("both machines must show the same numbers for the same file")
     return 0
 
 

@@ -6,7 +6,7 @@ wins, so a lab can keep its own parts next to its own rig.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -15,9 +15,11 @@ from pydantic import BaseModel, Discriminator, Field, PositiveFloat, PositiveInt
 from prosthesis.calibration import Calibration, load_calibration, nominal_calibration
 from prosthesis.errors import ConfigError
 from prosthesis.hops import BijectiveConfig, EncoderConfig, ModulatorConfig, RetinotopicConfig
+from prosthesis.radio import MAX_TILE_ELECTRODES, best_tile_electrodes
+from prosthesis.radio import MAX_TILES as MAX_TILES
 from prosthesis.yamlfile import Strict, load_model
 
-MAX_TILES = 255  # the air frame counts them in one byte
+RATE_BITS = 16  # amplitudes have the DAC's bits, rates need their own
 
 
 class CameraConfig(Strict):
@@ -198,19 +200,35 @@ class StimulatorConfig(Strict):
 class RadioConfig(Strict):
     """What the air does to packets; ``rate_kbps`` null means no serialisation delay.
 
-    Loss follows a Gilbert-Elliott chain: mean ``loss``, mean burst length ``mean_burst`` packets.
+    Loss follows a Gilbert-Elliott chain: mean ``loss``, mean burst length ``mean_burst`` packets. ``bit_error`` is the
+    share of wrong bits; ``parity`` bytes of a Reed-Solomon code in each block of 255 correct half as many wrong bytes.
+    ``jitter_ms`` is the mean of an exponential delay on top of ``delay_ms``. ``duplicate`` and ``reorder`` are shares
+    of packets: those that come twice, and those that come ``reorder_ms`` late, after others. Outages begin
+    ``outage_every_s`` apart on average (null: never) and last from ``outage_s[0]`` to ``outage_s[1]``.
     """
 
     delay_ms: Annotated[float, Field(ge=0)] = 0.0
+    jitter_ms: Annotated[float, Field(ge=0)] = 0.0
     rate_kbps: PositiveFloat | None = None
     loss: Annotated[float, Field(ge=0, lt=1)] = 0.0
     mean_burst: Annotated[float, Field(ge=1)] = 1.0
+    bit_error: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    parity: Annotated[int, Field(ge=0, le=128, multiple_of=2)] = 0
+    duplicate: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    reorder: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    reorder_ms: Annotated[float, Field(ge=0)] = 5.0
+    outage_every_s: PositiveFloat | None = None
+    outage_s: tuple[PositiveFloat, PositiveFloat] = (0.2, 2.0)
 
 
 class LinkConfig(Strict):
     """How the implant is reached. ``port`` is the first of six: stimulation, commands, uplink, both taps, keypad.
 
-    ``ttl_ms`` is how long a pattern may be obeyed after capture; ``tile_electrodes`` how many share one sealed packet.
+    ``ttl_ms`` is how long a pattern may be obeyed after capture; ``tile_electrodes`` how many share one sealed packet
+    (0: as many as carry most over this air; ``load_rig`` puts the number in its place).
+    ``air_ms`` is the longest that one pattern may occupy the air (null: as long as it takes).
+    Any ``sealing`` but ``aead`` is for a client in the making and for showing attacks: its sockets are plain, and it
+    works on one machine only.
     """
 
     name: str
@@ -218,7 +236,9 @@ class LinkConfig(Strict):
     host: str
     port: Annotated[int, Field(ge=1024, le=65530)]
     ttl_ms: Annotated[int, Field(ge=10, le=1000)]
-    tile_electrodes: Annotated[int, Field(ge=8, le=1024, multiple_of=8)]
+    tile_electrodes: Annotated[int, Field(ge=0, le=MAX_TILE_ELECTRODES, multiple_of=8)]
+    air_ms: PositiveFloat | None = None
+    sealing: Literal["aead", "hmac", "crc", "none"] = "aead"
     radio: RadioConfig = RadioConfig()
 
 
@@ -298,8 +318,8 @@ def find(kind: str, name: str, beside: Path | None = None, asked_by: str = "") -
 PartModel = TypeVar("PartModel", bound=BaseModel)
 
 
-def load_rig(name: str, calibration: Path | None = None, *, uncalibrated: bool = False) -> Rig:
-    """Load a rig by shipped name or path, and all its parts; ``calibration`` replaces the rig's own.
+def load_rig(name: str, calibration: Path | None = None, *, uncalibrated: bool = False, air: str | None = None) -> Rig:
+    """Load a rig by shipped name or path, and all its parts; ``calibration`` and ``air`` (a link) replace its own.
 
     ``uncalibrated`` takes nominal values instead, for those who are about to measure. Raises ``ConfigError`` naming
     file, key and remedy.
@@ -312,7 +332,7 @@ def load_rig(name: str, calibration: Path | None = None, *, uncalibrated: bool =
 
     array = part(ArrayConfig, "implants", "implant.array", config.implant.array)
     stimulator = part(StimulatorConfig, "stimulators", "stimulator", config.stimulator)
-    link = part(LinkConfig, "links", "link", config.link)
+    link = part(LinkConfig, "links", "link", air or config.link)
     if uncalibrated:
         electrodes = array.contacts * len(config.implant.placements)
         full_scale_ua = stimulator.full_scale_na / 1000
@@ -324,6 +344,10 @@ def load_rig(name: str, calibration: Path | None = None, *, uncalibrated: bool =
         )
         patient = load_calibration(calibration_path)
     rig = Rig(path, config, array, stimulator, link, patient)
+    if not link.tile_electrodes:
+        bits = RATE_BITS if config.modulator.modulate == "rate" else stimulator.dac_bits
+        tile = best_tile_electrodes(rig.electrodes, bits, link.radio)
+        rig = replace(rig, link=link.model_copy(update={"tile_electrodes": tile}))
     _check(rig, calibration_path)
     return rig
 

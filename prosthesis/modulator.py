@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.config import Rig, slot_us
+from prosthesis.config import RATE_BITS, Rig, slot_us
 from prosthesis.curves import Curve
 from prosthesis.layout import raster_slots
 from prosthesis.limits import guard_limits
@@ -15,8 +15,7 @@ from prosthesis.wire import U16, Configuration, Modulated
 
 F64 = npt.NDArray[np.float64]
 
-# half a hertz, up to 32 kHz: amplitudes have the DAC's bits, rates need their own
-RATE_LSB_MHZ, RATE_BITS = 500, 16
+RATE_LSB_MHZ = 500  # half a hertz, up to 32 kHz
 
 
 class PulseModulator:

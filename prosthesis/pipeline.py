@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from prosthesis.airtime import AirTime
 from prosthesis.messages import (
     BrainCode,
     Frame,
@@ -46,9 +47,10 @@ class Pipeline:
         guard: Guard,
         session: Session,
         clock: Clock,
+        air: AirTime,
     ) -> None:
         self._encoder, self._translator, self._modulator = encoder, translator, modulator
-        self._guard, self._session, self._clock = guard, session, clock
+        self._guard, self._session, self._clock, self._air = guard, session, clock, air
         self._state: GuardState = guard.initial()
         self._last_ns = 0
 
@@ -64,11 +66,12 @@ class Pipeline:
         stamps.append(now())
         allowed, interventions, self._state = self._guard.allow(wanted, self._state, self._elapsed_s(frame))
         stamps.append(now())
-        message = self._session.seal(frame.seq, frame.t_ns, self._modulator.codes(allowed))
+        codes, cut = self._air.fit(self._modulator.codes(allowed))
+        message = self._session.seal(frame.seq, frame.t_ns, codes)
         stamps.append(now())
         sent = self._session.send(message)
         stamps.append(now())
-        report = GuardReport(frame.seq, frame.t_ns, interventions)
+        report = GuardReport(frame.seq, frame.t_ns, interventions + cut)
         hops = HopTimes(frame.seq, frame.t_ns, HOPS, tuple(stamps))
         return Passage(frame, code, brain, wanted, allowed, report, hops, message, sent)
 

@@ -7,6 +7,7 @@ Curve25519 pairs serve ZeroMQ's CURVE and, under another derivation, the air pro
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
@@ -80,6 +81,45 @@ def _make_pair(folder: Path, role: str) -> list[Path]:
         os.umask(previous)
     Path(secret).chmod(0o600)
     return [Path(public), Path(secret)]
+
+
+def rotate_keys(folder: Path, role: str) -> list[Path]:
+    """Replace the pair of ``role``; where the implant knew the old device by the same file, it now knows the new one.
+
+    A session under the old key ends: the implant takes up ``allowed/`` within a second, its own pair when it starts.
+    """
+    if role == "device":
+        old = _public(folder / "device.key")
+        known = [path for path in (folder / "allowed").glob("*.key") if _public(path) == old]
+    for path in (folder / f"{role}.key_secret", folder / f"{role}.key"):
+        path.unlink(missing_ok=True)
+    written = _make_pair(folder, role)
+    if role == "device":
+        for path in known:
+            shutil.copy(folder / "device.key", path)
+        written += known
+    return written
+
+
+def allow_device(folder: Path, public: Path) -> Path:
+    """Let the device with this public key file command the implant of ``folder``; return the file made.
+
+    Raises ``ConfigError`` when it is no public key, or is a secret one, which must never leave its machine.
+    """
+    key, secret = _certificate(public)
+    if secret is not None:
+        raise ConfigError(f"{public}: is a secret key, which must stay on its own machine; copy device.key instead")
+    path = folder / "allowed" / f"{fingerprint(public).replace(' ', '-')}.key"
+    if key not in {_public(known) for known in (folder / "allowed").glob("*.key")}:
+        shutil.copy(public, path)
+    return path
+
+
+def fingerprint(public: Path) -> str:
+    """Return what two people can read to each other: the first 20 digits of a public key's SHA-256, as numbers."""
+    number = int.from_bytes(hashlib.sha256(z85.decode(_public(public))).digest(), "big") % 10**20
+    digits = f"{number:020d}"
+    return " ".join(digits[start : start + 5] for start in range(0, 20, 5))
 
 
 def load_keys(role: str, folder: Path | None = None) -> Keys:

@@ -27,6 +27,7 @@ def register(verbs: Verbs) -> None:
     p.add_argument("--source", metavar="URI", help="camera to use instead of the rig's: 0, file://movie.mp4")
     p.add_argument("--task", metavar="NAME", help="encoder to use instead of the rig's, e.g. edges-32")
     p.add_argument("--world", metavar="NAME", help="another patient than the rig's, e.g. human_v1_habituating")
+    p.add_argument("--air", metavar="NAME", help="link to use instead of the rig's, e.g. radio_200kbps_fit")
     p.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default runs)")
     p = add_verb(verbs, "sim", _sim, "be a simulated patient with an implant", "prosthesis sim utah96")
     p.add_argument("rig", metavar="RIG", help=RIG)
@@ -35,6 +36,7 @@ def register(verbs: Verbs) -> None:
     p.add_argument("--patient", type=int, default=0, metavar="N", help="which patient of this world (default 0)")
     p.add_argument("--day", type=float, default=0.0, metavar="D", help="days after surgery (default 0)")
     p.add_argument("--world", metavar="NAME", help="another patient than the rig's, e.g. human_v1_habituating")
+    p.add_argument("--air", metavar="NAME", help="link to use instead of the rig's, e.g. radio_200kbps, bench_crc")
     p.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
     p.add_argument("--slow-ms", type=float, default=0.0, metavar="MS", help="slow the world down by MS a frame")
     p = add_verb(
@@ -79,6 +81,7 @@ def _sim(arguments: argparse.Namespace) -> int:
         world=arguments.world,
         seconds=arguments.seconds,
         slow_s=arguments.slow_ms / 1000,
+        air=arguments.air,
         say=_say,
     )
     return 0
@@ -88,7 +91,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     _require_packages()
     from prosthesis_sim.demo import Choices, demo
 
-    choices = Choices(arguments.source, arguments.task, arguments.world)
+    choices = Choices(arguments.source, arguments.task, arguments.world, arguments.air)
     rig = arguments.rig or (LOOP_RIG if arguments.loop else SEEN_RIG)
     folder = demo(rig, arguments.seconds, choices, arguments.out, _say, loop=arguments.loop)
     _say(f"open {folder / 'report.html'}")

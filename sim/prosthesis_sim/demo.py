@@ -35,11 +35,12 @@ START_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What to use instead of the rig's own camera, encoder model and patient."""
+    """What to use instead of the rig's own camera, encoder model, patient and link."""
 
     source: str | None = None
     task: str | None = None
     world: str | None = None
+    air: str | None = None
 
 
 def demo(rig_name: str, seconds: float, choices: Choices, out: Path, say: Say, *, loop: bool = False) -> Path:
@@ -50,13 +51,15 @@ def demo(rig_name: str, seconds: float, choices: Choices, out: Path, say: Say, *
     """
     load_keys("device")  # made now if this is the first use, before two processes look for them
     port = free_port()
-    rig = with_choices(load_rig(rig_name), choices.source, choices.task, port=port, world=choices.world)
+    rig = with_choices(
+        load_rig(rig_name, air=choices.air), choices.source, choices.task, port=port, world=choices.world
+    )
     if loop:
         open_reader(rig)  # now, for it would be told only after the run
     folder = out / datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "run.mcap"
-    patient = ["--world", choices.world] if choices.world else []
+    patient = [*(["--world", choices.world] if choices.world else []), *(["--air", choices.air] if choices.air else [])]
     with running("-m", "prosthesis", "sim", rig_name, "--port", str(port), *patient) as world:
         _await_listening(world, port)
         summary = run_rig(rig, record=log, on_frame=_Progress(seconds, world, say))

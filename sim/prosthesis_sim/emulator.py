@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from prosthesis import control
 from prosthesis.config import Rig
 from prosthesis.messages import Delivered, Evoked, HopTimes, Percept, Telemetry, readonly
+from prosthesis.sealing import Sealing
 from prosthesis.wire import PacketType, holds_stop, split
 from prosthesis_sim.channel import Channel
 from prosthesis_sim.door import ImplantDoor
@@ -59,14 +60,20 @@ class Emulator:
         self.world = World(config, array, patient, day)
         self.evoked_hz = recording(self.world, array)
         self.participant = Participant(self.world, patient + 1)
-        self._door = ImplantDoor(self.implant, identity, allowed, self._record)
+        self._door = ImplantDoor(self.implant, identity, allowed, self._record, Sealing(rig.link.sealing))
         self.channel = Channel(rig.link.radio, patient + 2)
+        self.uplink = Channel(rig.link.radio, patient + 3)
         self._waiting: bytes | None = None
 
     def command(self, data: bytes) -> bytes:
         """Answer one command message."""
         self._live(self._now_ns())
         return self._door.answer(data, self._now_ns())
+
+    def allow(self, allowed: frozenset[bytes]) -> None:
+        """Obey these devices from now on, and no other."""
+        self._live(self._now_ns())
+        self._door.allow(allowed)
 
     def hear(self, message: bytes) -> None:
         """Put one stimulation message on the air, or let it wait while the air is busy: only the newest waits.
@@ -119,13 +126,18 @@ class Emulator:
         return Outcome(tuple(delivered), percept, evoked, hops)
 
     def receipt(self) -> bytes | None:
-        """Return the sealed receipt of what was delivered since the last one, ``None`` without a session."""
-        return self.implant.seal_up(PacketType.RECEIPT, control.encode_receipt(self.implant.receipt()))
+        """Return the sealed receipt of what was delivered since the last one, ``None`` without a session or lost."""
+        return self._up(PacketType.RECEIPT, control.encode_receipt(self.implant.receipt()))
 
     def telemetry(self) -> tuple[Telemetry, bytes | None]:
         """Return the implant's health, plain for taps and sealed for the device."""
         telemetry = self.implant.telemetry(self._now_ns())
-        return telemetry, self.implant.seal_up(PacketType.TELEMETRY, control.encode_telemetry(telemetry))
+        return telemetry, self._up(PacketType.TELEMETRY, control.encode_telemetry(telemetry))
+
+    def _up(self, kind: PacketType, payload: bytes) -> bytes | None:
+        """Seal one packet and return what comes of it at the device; the way up is not slow, but as noisy."""
+        packet = self.implant.seal_up(kind, payload)
+        return None if packet is None else self.uplink.pass_now(packet, self._now_ns())
 
     def _live(self, until_ns: int) -> list[Delivered]:
         delivered = self.implant.advance(until_ns)

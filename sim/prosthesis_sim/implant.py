@@ -21,6 +21,7 @@ from prosthesis.messages import (
     Telemetry,
     readonly,
 )
+from prosthesis.sealing import Sealing
 from prosthesis.wire import (
     Configuration,
     Header,
@@ -47,7 +48,7 @@ class Implant:
     """
 
     def __init__(self, rig: Rig, now_ns: int) -> None:
-        self._limits = implant_limits(rig)
+        self._limits, self._sealing = implant_limits(rig), Sealing(rig.link.sealing)
         self.electrodes = rig.electrodes
         self.state, self.reason = ImplantState.SILENT, "powered up"
         self._changes: list[tuple[ImplantState, str]] = []
@@ -143,7 +144,7 @@ class Implant:
         return self._obey(tiles, self._configuration, now_ns)
 
     def _open(self, packet: bytes, now_ns: int) -> tuple[Header, bytes] | None:
-        header = read_header(packet)
+        header = read_header(packet, self._sealing)
         if header.type is PacketType.STOP:
             self.stop("STOP received")
             return None

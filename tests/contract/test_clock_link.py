@@ -9,10 +9,11 @@ import time
 import pytest
 import zmq
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from zmq.utils import z85
 
 from prosthesis.errors import LinkError
-from prosthesis.links.keys import load_keys, make_keys
-from prosthesis.links.zmq import ZmqLink
+from prosthesis.links.keys import allow_device, fingerprint, load_keys, make_keys, rotate_keys
+from prosthesis.links.zmq import ZmqLink, plain
 from prosthesis.protocols import Clock, Link
 from prosthesis.timing import ManualClock, MonotonicClock
 from prosthesis_sim.emulator import Emulator
@@ -101,3 +102,43 @@ def test_a_spoiled_key_is_one_line_with_file_and_remedy(tmp_path, spoil, says):
         load_keys("device", tmp_path)
     assert str(secret) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_new_pair_takes_the_old_ones_place_and_the_old_is_no_longer_allowed(tmp_path):
+    make_keys(tmp_path)
+    old = load_keys("device", tmp_path)
+    rotate_keys(tmp_path, "device")
+    new = load_keys("device", tmp_path)
+    implant = load_keys("implant", tmp_path)
+    assert new.public != old.public
+    assert implant.peer == new.public
+    assert implant.allowed_raw() == {z85.decode(new.public)}
+    rotate_keys(tmp_path, "implant")
+    assert load_keys("device", tmp_path).peer == load_keys("implant", tmp_path).public != implant.public
+    for path in tmp_path.glob("*.key_secret"):
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_pairing_takes_public_keys_only(tmp_path):
+    from prosthesis.errors import ConfigError
+
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    make_keys(ours)
+    make_keys(theirs)
+    allow_device(ours, theirs / "device.key")
+    allow_device(ours, theirs / "device.key")
+    assert len(load_keys("implant", ours).allowed_raw()) == 2
+    assert fingerprint(theirs / "device.key") != fingerprint(ours / "device.key")
+    with pytest.raises(ConfigError, match=r"is a secret key.*copy device\.key instead"):
+        allow_device(ours, theirs / "device.key_secret")
+
+
+@pytest.mark.parametrize("sealing", ["hmac", "crc", "none"])
+def test_weaker_sealing_never_leaves_this_machine(hand_rig, sealing):
+    from prosthesis.errors import ConfigError
+
+    assert not plain(hand_rig.link)
+    weaker = hand_rig.link.model_copy(update={"sealing": sealing})
+    assert plain(weaker)
+    with pytest.raises(ConfigError, match=r"works at 127\.0\.0\.1 only.*use 'sealing: aead'"):
+        plain(weaker.model_copy(update={"host": "192.168.1.7"}))

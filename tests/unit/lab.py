@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from prosthesis import control
 from prosthesis.messages import ImplantState, Refusal
 from prosthesis.modulator import PulseModulator
+from prosthesis.sealing import Sealing
 from prosthesis.session import Credentials, Session
 from prosthesis.timing import ManualClock
 from prosthesis.wire import PacketType, split
@@ -48,7 +49,8 @@ class Lab:
         implant_key, device_key = X25519PrivateKey.generate(), X25519PrivateKey.generate()
         known = frozenset([device_key.public_key().public_bytes_raw()] if allowed else [])
         self.implant = Implant(rig, self.clock.now_ns())
-        self.door = ImplantDoor(self.implant, implant_key, known)
+        self.sealing = Sealing(rig.link.sealing)
+        self.door = ImplantDoor(self.implant, implant_key, known, sealing=self.sealing)
         self.link = DirectLink(self.implant, self.door, self.clock)
         self.modulator = PulseModulator(rig)
         self.credentials = Credentials(device_key, implant_key.public_key().public_bytes_raw())
@@ -57,7 +59,7 @@ class Lab:
 
     def new_session(self):
         configuration, ttl_ms = self.modulator.configuration, self.rig.link.ttl_ms
-        return Session(self.link, self.credentials, configuration, ttl_ms, self.clock)
+        return Session(self.link, self.credentials, configuration, ttl_ms, self.clock, self.sealing)
 
     def message(self, codes):
         self.seq += 1
