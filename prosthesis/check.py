@@ -75,7 +75,8 @@ def _raster(rig: Rig) -> Iterator[str]:
     limits = guard_limits(rig)
     maximum = np.where(limits.enabled, rig.calibration.column("max_ua"), 0.0)
     if fullest > limits.hard.simultaneous:
-        yield f"{PROBLEM}a full slot has {fullest} electrodes, at most {limits.hard.simultaneous:g} may be; use more groups"
+        most = f"at most {limits.hard.simultaneous:g} may be; use more groups"
+        yield f"{PROBLEM}a full slot has {fullest} electrodes, {most}"
     total = float(np.bincount(slot, maximum, groups).max())
     if total > limits.hard.slot_current_ua:
         scaled = f"the guard scales it to {limits.hard.slot_current_ua:.0f} uA"

@@ -54,9 +54,9 @@ class Emulator:
         day: float = 0.0,
     ) -> None:
         self._now_ns, self._see = now_ns, see
-        self.implant = Implant(rig, now_ns())
         array = place(rig.config.implant, rig.array)
         self.world = World(config, array, patient, day)
+        self.implant = Implant(rig, now_ns(), self.world.person.impedance)
         self.evoked_hz = recording(self.world, array)
         self.participant = Participant(self.world, patient + 1)
         self._door = ImplantDoor(self.implant, identity, allowed, self._record)
