@@ -26,7 +26,7 @@ from prosthesis.errors import ConfigError
 from prosthesis.hops import EncoderConfig
 from prosthesis.limits import guard_limits
 from prosthesis.links.keys import load_keys
-from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS, ZmqLink
+from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS, ZmqLink, plain
 from prosthesis.messages import Event, Message
 from prosthesis.modulator import PulseModulator
 from prosthesis.participant import KeyboardParticipant, Participant, RemoteParticipant
@@ -35,6 +35,7 @@ from prosthesis.protocols import Clock, Encoder, FrameSource, Link, Translator
 from prosthesis.recorder import Recorder
 from prosthesis.runtime import RunSummary, run
 from prosthesis.safety import Guard
+from prosthesis.sealing import Sealing
 from prosthesis.session import Credentials, Session
 from prosthesis.solver import open_modulator
 from prosthesis.taps import Context, Tap
@@ -106,13 +107,15 @@ def _task_encoder(own: EncoderConfig, task: str) -> EncoderConfig:
 def open_link(rig: Rig) -> tuple[Link, Credentials]:
     """Connect to the rig's implant with this installation's keys."""
     keys = load_keys("device")
-    return ZmqLink(rig.link.host, rig.link.port, keys), Credentials(keys.identity, keys.peer_raw)
+    link = ZmqLink(rig.link.host, rig.link.port, keys, plain=plain(rig.link))
+    return link, Credentials(keys.identity, keys.peer_raw)
 
 
 def open_session(rig: Rig, link: Link, credentials: Credentials, clock: Clock) -> tuple[Session, PulseModulator]:
     """Return a session, not yet opened, with the modulator whose configuration it carries."""
     modulator = open_modulator(rig)
-    return Session(link, credentials, modulator.configuration, rig.link.ttl_ms, clock), modulator
+    sealing = Sealing(rig.link.sealing)
+    return Session(link, credentials, modulator.configuration, rig.link.ttl_ms, clock, sealing), modulator
 
 
 def assemble(

@@ -224,6 +224,8 @@ class LinkConfig(Strict):
     """How the implant is reached. ``port`` is the first of six: stimulation, commands, uplink, both taps, keypad.
 
     ``ttl_ms`` is how long a pattern may be obeyed after capture; ``tile_electrodes`` how many share one sealed packet.
+    Any ``sealing`` but ``aead`` is for a client in the making and for showing attacks: its sockets are plain, and it
+    works on one machine only.
     """
 
     name: str
@@ -232,6 +234,7 @@ class LinkConfig(Strict):
     port: Annotated[int, Field(ge=1024, le=65530)]
     ttl_ms: Annotated[int, Field(ge=10, le=1000)]
     tile_electrodes: Annotated[int, Field(ge=8, le=1024, multiple_of=8)]
+    sealing: Literal["aead", "hmac", "crc", "none"] = "aead"
     radio: RadioConfig = RadioConfig()
 
 

@@ -14,6 +14,7 @@ from prosthesis.control import Command, Open, Reply
 from prosthesis.errors import LinkError
 from prosthesis.messages import ImplantState, Receipt, Refusal, Telemetry
 from prosthesis.protocols import Clock, Link
+from prosthesis.sealing import Sealing
 from prosthesis.wire import (
     U16,
     Configuration,
@@ -48,10 +49,16 @@ class Session:
     """
 
     def __init__(
-        self, link: Link, credentials: Credentials, configuration: Configuration, ttl_ms: int, clock: Clock
+        self,
+        link: Link,
+        credentials: Credentials,
+        configuration: Configuration,
+        ttl_ms: int,
+        clock: Clock,
+        sealing: Sealing = Sealing.AEAD,
     ) -> None:
         self._link, self._credentials, self._clock = link, credentials, clock
-        self._configuration, self._ttl_ms = configuration, ttl_ms
+        self._configuration, self._ttl_ms, self._sealing = configuration, ttl_ms, sealing
         self._body, self._profile = configuration.encode(), configuration.profile
         self._sealer: Sealer | None = None
         self._number = self._commands = self._heard = 0
@@ -71,13 +78,7 @@ class Session:
         theirs, proof = answer[:32], answer[32:]
         if len(theirs) != 32 or not proof:
             raise LinkError("the implant refused the session: this device's key is not among its allowed keys")
-        try:
-            key = control.session_key(request, theirs, mine, (self._credentials.implant_public, theirs))
-        except ValueError as error:  # of small order
-            raise LinkError(
-                "the implant's answer is no usable key; check that implant.key is the implant's own"
-            ) from error
-        sealer = Sealer(key, number, Direction.DOWN)
+        sealer = Sealer(self._key(request, theirs, mine), number, Direction.DOWN, self._sealing)
         reply = self._open_reply(sealer, 0, proof)
         if reply.detail != self._configuration.electrodes:
             raise LinkError(
@@ -87,6 +88,16 @@ class Session:
         self._sealer, self._number, self._commands, self._heard = sealer, number, 0, 0
         self.align_clock()
         self._require(Command.CONFIGURE, self._body)
+
+    def _key(self, request: Open, theirs: bytes, mine: tuple[X25519PrivateKey, X25519PrivateKey]) -> bytes:
+        if not self._sealing.keyed:
+            return b""
+        try:
+            return control.session_key(request, theirs, mine, (self._credentials.implant_public, theirs))
+        except ValueError as error:  # of small order
+            raise LinkError(
+                "the implant's answer is no usable key; check that implant.key is the implant's own"
+            ) from error
 
     def arm(self) -> Reply:
         """Ask to stimulate; the reply's refusal says why not (``NOT_READY`` until ten valid frames after a stop)."""

@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import hashlib
 import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
+from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from prosthesis.bitpacking import U16, are_pairs, index_bits, pack_codes, pack_pairs, unpack_codes, unpack_pairs
 from prosthesis.messages import U8, Refusal, readonly
-
-U16 = npt.NDArray[np.uint16]
+from prosthesis.sealing import TAG_BYTES, Sealing, lock_and_unlock
 
 MAGIC = 0x5056
 VERSION = 1
-TAG_BYTES = 16
 SPARSE = 1
 _HEADER = struct.Struct("<HBBIIQHHBBBxI")
 _NONCE = struct.Struct("<IBBHI")
@@ -46,6 +44,7 @@ class PacketType(IntEnum):
     STOP = 6
 
 
+_TYPES = {int(kind): kind for kind in PacketType}
 _STOP = struct.pack("<HBB", MAGIC, VERSION, PacketType.STOP)
 
 
@@ -64,8 +63,7 @@ class WireError(Exception):
         self.refusal = refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """A packet's clear, authenticated header; ``t_ns`` is the capture time, ``profile`` names the configuration."""
 
     type: PacketType
@@ -80,11 +78,11 @@ class Header:
 
 
 class Sealer:
-    """Seals packets one way and opens those of the other, under one session's key (ChaCha20-Poly1305)."""
+    """Seals packets one way and opens those of the other, under one session's key (ChaCha20-Poly1305 unless told)."""
 
-    def __init__(self, key: bytes, session: int, direction: Direction) -> None:
-        self._aead = ChaCha20Poly1305(key)
-        self._session = session
+    def __init__(self, key: bytes, session: int, direction: Direction, sealing: Sealing = Sealing.AEAD) -> None:
+        self._lock, self._unlock = lock_and_unlock(sealing, key)
+        self._sealing, self._session = sealing, session
         self._mine = direction
         self._theirs = Direction.UP if direction is Direction.DOWN else Direction.DOWN
 
@@ -92,19 +90,18 @@ class Sealer:
         """Return the packet; a header must never be sealed twice with different payloads."""
         clear = _pack_header(header, len(payload))
         nonce = _NONCE.pack(header.session, self._mine, header.type, header.tile, header.seq)
-        body = clear + self._aead.encrypt(nonce, payload, clear)
-        return body + _CRC.pack(zlib.crc32(body))
+        body = clear + self._lock(nonce, payload, clear)
+        return body + _CRC.pack(crc32(body))
 
     def open(self, packet: bytes) -> tuple[Header, bytes]:
         """Return header and payload; ``WireError`` when truncated, corrupt, of another session, or forged."""
-        header = read_header(packet)
+        header = read_header(packet, self._sealing)
         if header.session != self._session:
             raise WireError(Refusal.SESSION)
         nonce = _NONCE.pack(header.session, self._theirs, header.type, header.tile, header.seq)
-        try:
-            payload = self._aead.decrypt(nonce, packet[HEADER_BYTES : -_CRC.size], packet[:HEADER_BYTES])
-        except InvalidTag:
-            raise WireError(Refusal.FORGED) from None
+        payload = self._unlock(nonce, packet[HEADER_BYTES : -_CRC.size], packet[:HEADER_BYTES])
+        if payload is None:
+            raise WireError(Refusal.FORGED)
         return header, payload
 
 
@@ -114,30 +111,33 @@ def _pack_header(h: Header, length: int) -> bytes:
     )
 
 
-def read_header(packet: bytes) -> Header:
+def read_header(packet: bytes, sealing: Sealing = Sealing.AEAD) -> Header:
     """Return the clear header of one whole packet, not yet authenticated.
 
-    Raises ``WireError``: truncated, corrupt (CRC), another version, or an unknown type.
+    Raises ``WireError``: truncated, corrupt (CRC; not looked at where nothing is sealed), another version, or an
+    unknown type.
     """
     if len(packet) < OVERHEAD_BYTES:
         raise WireError(Refusal.TRUNCATED)
-    if _CRC.unpack_from(packet, len(packet) - _CRC.size)[0] != zlib.crc32(packet[: -_CRC.size]):
+    if _CRC.unpack_from(packet, len(packet) - _CRC.size)[0] != crc32(packet[: -_CRC.size]) and (
+        sealing is not Sealing.NONE
+    ):
         raise WireError(Refusal.CORRUPT)
     magic, version, kind, session, seq, t_ns, ttl_ms, length, tile, tiles, flags, profile = _HEADER.unpack_from(packet)
     if magic != MAGIC or version != VERSION:
         raise WireError(Refusal.VERSION)
     if length + OVERHEAD_BYTES != len(packet):
         raise WireError(Refusal.TRUNCATED)
-    try:
-        return Header(PacketType(kind), session, seq, t_ns, ttl_ms, tile, tiles, flags, profile)
-    except ValueError:
-        raise WireError(Refusal.TYPE) from None
+    known = _TYPES.get(kind)
+    if known is None:
+        raise WireError(Refusal.TYPE)
+    return Header(known, session, seq, t_ns, ttl_ms, tile, tiles, flags, profile)
 
 
 def stop_packet(session: int, seq: int) -> bytes:
     """Return an unsealed STOP: its tag is zero, its CRC right."""
     body = _pack_header(Header(PacketType.STOP, session, seq, 0), 0) + bytes(TAG_BYTES)
-    return body + _CRC.pack(zlib.crc32(body))
+    return body + _CRC.pack(crc32(body))
 
 
 def split(message: bytes) -> Iterator[bytes]:
@@ -157,84 +157,57 @@ def holds_stop(message: bytes) -> bool:
     return any(packet.startswith(_STOP) for packet in split(message))
 
 
-def pack_codes(codes: U16, bits: int) -> U8:
-    """Return ``codes`` u16[n] < 2**bits, n a multiple of 8, as a big-endian bit string u8[n * bits / 8]."""
-    spread = np.unpackbits(codes.astype(">u2").view(np.uint8)).reshape(-1, 16)
-    return np.packbits(spread[:, 16 - bits :])
-
-
-def unpack_codes(data: bytes, bits: int) -> U16:
-    """Invert ``pack_codes``."""
-    flat = np.unpackbits(np.frombuffer(data, np.uint8)).reshape(-1, bits)
-    spread = np.zeros((len(flat), 16), np.uint8)
-    spread[:, 16 - bits :] = flat
-    return np.packbits(spread).view(">u2").astype(np.uint16)
-
-
 def seal_pattern(sealer: Sealer, head: Header, codes: U16, bits: int, tile_electrodes: int) -> bytes:
     """Return the message for one pattern: ``codes`` u16[n] in tiles, each dense or sparse, whichever is shorter.
 
     ``head`` gives session, seq, t_ns, ttl and profile; its tile, tiles and flags are set here.
     """
+    payloads = tile_payloads(codes, bits, tile_electrodes)
+    kind, session, seq, t_ns, ttl_ms, tiles, profile = PacketType.PATTERN, *head[1:5], len(payloads), head.profile
+    seal = sealer.seal
+    return b"".join(
+        [
+            seal(Header(kind, session, seq, t_ns, ttl_ms, tile, tiles, flags, profile), payload)
+            for tile, (flags, payload) in enumerate(payloads)
+        ]
+    )
+
+
+def tile_payloads(codes: U16, bits: int, tile_electrodes: int) -> list[tuple[int, bytes]]:
+    """Return each tile's flags and payload before sealing."""
     tiles = -(-len(codes) // tile_electrodes)
-    padded = np.zeros(tiles * tile_electrodes, np.uint16)
-    padded[: len(codes)] = codes
-    dense = pack_codes(padded, bits).tobytes()
+    padded = np.zeros((tiles, tile_electrodes), np.uint16)
+    padded.reshape(-1)[: len(codes)] = codes
     size = tile_electrodes * bits // 8
-    active = np.count_nonzero(padded.reshape(tiles, tile_electrodes), axis=1).tolist()
-    packets = []
-    for tile in range(tiles):
-        sparse = 4 * active[tile] < size
-        payload = (
-            _sparse(padded[tile * tile_electrodes : (tile + 1) * tile_electrodes])
-            if sparse
-            else dense[tile * size : (tile + 1) * size]
-        )
-        header = Header(
-            PacketType.PATTERN, head.session, head.seq, head.t_ns, head.ttl_ms, tile, tiles, int(sparse), head.profile
-        )
-        packets.append(sealer.seal(header, payload))
-    return b"".join(packets)
+    pair = index_bits(tile_electrodes) + bits
+    sparse = (np.count_nonzero(padded, axis=1) * pair + 7) // 8 < size
+    if not sparse.any():
+        return [(0, data) for data in _pieces(pack_codes(padded.reshape(-1), bits).tobytes(), size)]
+    dense_of = iter(_pieces(pack_codes(padded[~sparse].reshape(-1), bits).tobytes(), size))
+    pairs_of = iter(pack_pairs(padded[sparse].reshape(-1), bits, tile_electrodes))
+    return [(SPARSE, next(pairs_of)) if is_sparse else (0, next(dense_of)) for is_sparse in sparse.tolist()]
 
 
-def _sparse(codes: U16) -> bytes:
-    index = np.flatnonzero(codes)
-    return np.stack((index, codes[index]), axis=1).astype("<u2").tobytes()
+def _pieces(data: bytes, size: int) -> list[bytes]:
+    return [data[start : start + size] for start in range(0, len(data), size)]
 
 
 def check_tile(header: Header, payload: bytes, bits: int, tile_electrodes: int) -> None:
-    """Raise ``WireError`` when an opened tile cannot be codes: LAYOUT, or CODE_RANGE for codes wider than ``bits``."""
-    if not header.flags & SPARSE:
-        if len(payload) != tile_electrodes * bits // 8:
+    """Raise ``WireError(LAYOUT)`` when an opened tile cannot be codes."""
+    if header.flags & SPARSE:
+        if not are_pairs(payload, bits, tile_electrodes):
             raise WireError(Refusal.LAYOUT)
-        return
-    if len(payload) % 4:
+    elif len(payload) != tile_electrodes * bits // 8:
         raise WireError(Refusal.LAYOUT)
-    index, code = _pairs(payload).max(axis=0, initial=0).tolist()
-    if index >= tile_electrodes:
-        raise WireError(Refusal.LAYOUT)
-    if code >> bits:
-        raise WireError(Refusal.CODE_RANGE)
 
 
 def read_tiles(tiles: Sequence[tuple[Header, bytes]], bits: int, tile_electrodes: int) -> list[U16]:
     """Return the codes, u16[tile_electrodes], of opened tiles that ``check_tile`` has passed."""
     dense = [payload for header, payload in tiles if not header.flags & SPARSE]
-    unpacked = iter(unpack_codes(b"".join(dense), bits).reshape(-1, tile_electrodes)) if dense else iter(())
-    return [
-        _read_sparse(payload, tile_electrodes) if header.flags & SPARSE else next(unpacked) for header, payload in tiles
-    ]
-
-
-def _read_sparse(payload: bytes, tile_electrodes: int) -> U16:
-    codes = np.zeros(tile_electrodes, np.uint16)
-    pairs = _pairs(payload)
-    codes[pairs[:, 0]] = pairs[:, 1]
-    return codes
-
-
-def _pairs(payload: bytes) -> U16:
-    return np.frombuffer(payload, "<u2").reshape(-1, 2)
+    sparse = [payload for header, payload in tiles if header.flags & SPARSE]
+    dense_of = iter(unpack_codes(b"".join(dense), bits).reshape(-1, tile_electrodes)) if dense else iter(())
+    sparse_of = iter(unpack_pairs(sparse, bits, tile_electrodes)) if sparse else iter(())
+    return [next(sparse_of) if header.flags & SPARSE else next(dense_of) for header, _ in tiles]
 
 
 class Modulated(IntEnum):

@@ -12,10 +12,12 @@ import time
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from prosthesis.errors import LinkError
+from prosthesis.config import LinkConfig
+from prosthesis.errors import ConfigError, LinkError
 from prosthesis.links.keys import Keys
 
 COMMANDS, UPLINK, DEVICE_TAPS, WORLD_TAPS, PARTICIPANT = 1, 2, 3, 4, 5
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 HEARTBEAT_MS = 100
 _REQUEST_ID = struct.Struct("<I")
 
@@ -34,14 +36,33 @@ def curve_client(socket: zmq.Socket[bytes], keys: Keys) -> None:
     socket.curve_publickey, socket.curve_secretkey, socket.curve_serverkey = keys.public, keys.secret, keys.peer
 
 
-class ZmqLink:
-    """The device's end; ``host`` and first ``port`` as in the rig's link."""
+def plain(link: LinkConfig) -> bool:
+    """Tell whether a link's sockets go without CURVE; ``ConfigError`` when they would do so beyond this machine."""
+    if link.sealing == "aead":
+        return False
+    if link.host not in LOOPBACK:
+        raise ConfigError(
+            f"link '{link.name}': sealing '{link.sealing}' protects nobody, so it works at {LOOPBACK[0]} only, "
+            f"not at {link.host}; use 'sealing: aead'"
+        )
+    return True
 
-    def __init__(self, host: str, port: int, keys: Keys, context: zmq.Context[zmq.Socket[bytes]] | None = None) -> None:
+
+class ZmqLink:
+    """The device's end; ``host`` and first ``port`` as in the rig's link, ``plain`` without CURVE."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        keys: Keys,
+        context: zmq.Context[zmq.Socket[bytes]] | None = None,
+        plain: bool = False,
+    ) -> None:
         self._context = context or zmq.Context.instance()
         self._address = f"tcp://{host}"
         self._where = f"{host}:{port}"
-        self._keys = keys
+        self._keys, self._plain = keys, plain
         self._patterns = self._connect(zmq.PUSH, port)
         self._commands = self._connect(zmq.DEALER, port + COMMANDS)
         self._uplink = self._connect(zmq.SUB, port + UPLINK)
@@ -54,7 +75,8 @@ class ZmqLink:
         if kind != zmq.SUB:
             socket.setsockopt(zmq.IMMEDIATE, 1)  # only to a peer that has completed the handshake
             socket.setsockopt(zmq.SNDHWM, 4)
-        curve_client(socket, self._keys)
+        if not self._plain:
+            curve_client(socket, self._keys)
         if kind == zmq.DEALER:
             self._monitor = socket.get_monitor_socket(
                 zmq.EVENT_HANDSHAKE_FAILED_AUTH

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from prosthesis import control
 from prosthesis.control import Command, Reply
 from prosthesis.messages import ImplantState, Refusal
+from prosthesis.sealing import Sealing
 from prosthesis.wire import (
     Direction,
     Header,
@@ -26,7 +27,8 @@ class ImplantDoor:
     """Turns OPEN and sealed commands into calls on an ``Implant``.
 
     A session that was asked for replaces the present one only when its first sealed command proves the device's key: a
-    recorded OPEN changes nothing. ``record`` gives an electrode's evoked rate in Hz, where the array can record.
+    recorded OPEN changes nothing. Without keys (``sealing`` NONE or CRC) anybody may open one. ``record`` gives an
+    electrode's evoked rate in Hz, where the array can record.
     """
 
     def __init__(
@@ -35,10 +37,19 @@ class ImplantDoor:
         identity: X25519PrivateKey,
         allowed: frozenset[bytes],
         record: Callable[[int], float] | None = None,
+        sealing: Sealing = Sealing.AEAD,
     ) -> None:
         self._implant, self._identity, self._allowed, self._record = implant, identity, allowed, record
-        self._asked: tuple[int, Sealer] | None = None
+        self._sealing = sealing
+        self._asked: tuple[int, Sealer, bytes] | None = None
+        self._device = b""
         self._last = (0, b"")
+
+    def allow(self, allowed: frozenset[bytes]) -> None:
+        """Obey these devices from now on; the session of one that is no longer among them ends here."""
+        self._allowed = allowed
+        if self._sealing.keyed and self._implant.sealer is not None and self._device not in allowed:
+            self._implant.adopt(0, None)
 
     def answer(self, data: bytes, now_ns: int) -> bytes:
         """Return the reply to one command message; empty when it may not be answered."""
@@ -62,7 +73,11 @@ class ImplantDoor:
             request = control.decode_open(data)
         except WireError:
             return b""
-        if request.device_public not in self._allowed or request.session == self._implant.session:
+        if request.session == self._implant.session:
+            return b""
+        if not self._sealing.keyed:
+            return self._welcome(request, bytes(32), b"", now_ns)
+        if request.device_public not in self._allowed:
             return b""
         ephemeral = X25519PrivateKey.generate()
         public = ephemeral.public_key().public_bytes_raw()
@@ -71,19 +86,22 @@ class ImplantDoor:
             key = control.session_key(request, public, (self._identity, ephemeral), theirs)
         except ValueError:  # a key of small order
             return b""
-        sealer = Sealer(key, request.session, Direction.UP)
-        self._asked = (request.session, sealer)
+        return self._welcome(request, public, key, now_ns)
+
+    def _welcome(self, request: control.Open, public: bytes, key: bytes, now_ns: int) -> bytes:
+        sealer = Sealer(key, request.session, Direction.UP, self._sealing)
+        self._asked = (request.session, sealer, request.device_public)
         reply = self._result(Refusal.NONE, self._implant.electrodes, now_ns)
         return public + sealer.seal(Header(PacketType.REPLY, request.session, 0, now_ns), reply.encode())
 
     def _unseal(self, data: bytes) -> tuple[Header, bytes]:
-        header = read_header(data)
+        header = read_header(data, self._sealing)
         if header.type is not PacketType.COMMAND:
             raise WireError(Refusal.TYPE)
         if self._asked and header.session == self._asked[0]:
             opened = self._asked[1].open(data)
-            self._implant.adopt(*self._asked)
-            self._asked, self._last = None, (0, b"")
+            self._implant.adopt(*self._asked[:2])
+            self._device, self._asked, self._last = self._asked[2], None, (0, b"")
             return opened
         if self._implant.sealer is None:
             raise WireError(Refusal.SESSION)

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from prosthesis import control
 from prosthesis.config import Rig
 from prosthesis.messages import Delivered, Evoked, HopTimes, Percept, Telemetry, readonly
+from prosthesis.sealing import Sealing
 from prosthesis.wire import PacketType, holds_stop, split
 from prosthesis_sim.channel import Channel
 from prosthesis_sim.door import ImplantDoor
@@ -59,7 +60,7 @@ class Emulator:
         self.implant = Implant(rig, now_ns(), self.world.person.impedance)
         self.evoked_hz = recording(self.world, array)
         self.participant = Participant(self.world, patient + 1)
-        self._door = ImplantDoor(self.implant, identity, allowed, self._record)
+        self._door = ImplantDoor(self.implant, identity, allowed, self._record, Sealing(rig.link.sealing))
         self.channel = Channel(rig.link.radio, patient + 2)
         self._waiting: bytes | None = None
 
@@ -67,6 +68,11 @@ class Emulator:
         """Answer one command message."""
         self._live(self._now_ns())
         return self._door.answer(data, self._now_ns())
+
+    def allow(self, allowed: frozenset[bytes]) -> None:
+        """Obey these devices from now on, and no other."""
+        self._live(self._now_ns())
+        self._door.allow(allowed)
 
     def hear(self, message: bytes) -> None:
         """Put one stimulation message on the air, or let it wait while the air is busy: only the newest waits.

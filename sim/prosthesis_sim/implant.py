@@ -22,6 +22,7 @@ from prosthesis.messages import (
     Telemetry,
     readonly,
 )
+from prosthesis.sealing import Sealing
 from prosthesis.wire import (
     Configuration,
     Header,
@@ -34,9 +35,11 @@ from prosthesis.wire import (
     read_tiles,
 )
 from prosthesis_sim.frontend import F64, I64, FrontEnd
-from prosthesis_sim.limits import implant_limits, refuse_configuration, refuse_electrodes, warm_up
+from prosthesis_sim.limits import implant_limits, refuse_configuration, refuse_electrodes
+from prosthesis_sim.limits import warm_up as warm_up_limits
 from prosthesis_sim.monitor import Monitor
-from prosthesis_sim.raster import Raster, count
+from prosthesis_sim.raster import Raster
+from prosthesis_sim.raster import warm_up as warm_up_raster
 
 NS_PER_MS = 1_000_000
 FRAMES_TO_REARM = 10
@@ -64,7 +67,7 @@ class Implant:
     """
 
     def __init__(self, rig: Rig, now_ns: int, impedance: F64 | None = None) -> None:
-        self._limits = implant_limits(rig)
+        self._limits, self._sealing = implant_limits(rig), Sealing(rig.link.sealing)
         self.electrodes = rig.electrodes
         self.front = FrontEnd(rig, impedance)
         self.monitor = Monitor(rig, self.front, now_ns)
@@ -80,9 +83,8 @@ class Implant:
         self._hung_ns = 1 << 62
         self._codes = np.zeros(rig.electrodes, np.uint16)
         self.adopt(0, None)
-        warm_up()  # compiled now: the first pattern must not wait for it
-        one = np.zeros(1)
-        count(np.zeros(256, np.int64), readonly(one, np.uint8), one, one.copy(), self._charge_fc, np.zeros(1, np.int32))
+        warm_up_limits()  # compiled now: the first pattern must not wait for it
+        warm_up_raster()
         self._power_up("powered up")
 
     # the session
@@ -212,7 +214,7 @@ class Implant:
         return self._obey(tiles, self._configuration, now_ns)
 
     def _open(self, packet: bytes, now_ns: int) -> tuple[Header, bytes] | None:
-        header = read_header(packet)
+        header = read_header(packet, self._sealing)
         if header.type is PacketType.STOP:
             self.stop("STOP received")
             return None
@@ -230,13 +232,10 @@ class Implant:
         if header.seq <= self._last_seq[header.tile]:
             raise WireError(Refusal.REPLAYED)
         # a capture in the future would outlive every time to live
-        if header.t_ns >= MAX_NS or abs(now_ns - self._captured_ns(header)) > self._ttl_ns(header):
+        if header.t_ns >= MAX_NS or abs(now_ns - (header.t_ns + self.offset_ns)) > self._ttl_ns(header):
             raise WireError(Refusal.STALE)
         self._last_seq[header.tile] = header.seq
         return header, payload
-
-    def _captured_ns(self, header: Header) -> int:
-        return header.t_ns + self.offset_ns
 
     def _ttl_ns(self, header: Header) -> int:
         return min(header.ttl_ms, SAFE_AFTER_MS) * NS_PER_MS
@@ -251,7 +250,7 @@ class Implant:
         for (header, _), values in zip(tiles, codes, strict=True):
             start = header.tile * configuration.tile_electrodes
             self._codes[start : start + configuration.tile_electrodes] = values
-            self._expires_ns[header.tile] = self._captured_ns(header) + self._ttl_ns(header)
+            self._expires_ns[header.tile] = (header.t_ns + self.offset_ns) + self._ttl_ns(header)
         self._apply(configuration)
         self._accepted += len(tiles)
         newest = max((header for header, _ in tiles), key=lambda header: header.seq)

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.messages import U8
+from prosthesis.messages import U8, readonly
 from prosthesis.wire import Configuration
 
 F64 = npt.NDArray[np.float64]
@@ -109,3 +109,9 @@ def count(visits: I64, slot: U8, step: F64, phase: F64, amplitude_na: I64, pulse
         whole = math.floor(at + 1e-9)
         phase[n] = at - whole
         pulses[n] = whole if amplitude_na[n] > 0 else 0
+
+
+def warm_up() -> None:
+    """Compile ``count``, before time matters."""
+    none, zero = np.zeros(SLOTS, np.int64), np.zeros(1)
+    count(none, readonly(zero, np.uint8), zero, zero.copy(), none[:1], np.zeros(1, np.int32))

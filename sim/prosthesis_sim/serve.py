@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import zmq
 import zmq.auth
 from zmq.auth.thread import ThreadAuthenticator
+from zmq.utils.monitor import recv_monitor_message
 
 from prosthesis.errors import LinkError
 from prosthesis.links.keys import Keys
@@ -22,6 +23,8 @@ from prosthesis_sim.emulator import Emulator, Outcome
 TICK_S = 0.01
 LOOK_S = 0.04
 TELEMETRY_S = 0.05
+KEYS_S = 0.5
+REPEAT_S = 5.0
 NS_PER_S = 1_000_000_000
 Publish = Callable[[str, Message], None]
 
@@ -32,6 +35,44 @@ class _Due:
 
     look: float = 0.0
     telemetry: float = 0.0
+    keys: float = 0.0
+
+
+class TurnedAway:
+    """Says in words why clients were not let in at ``socket``, each reason at most every five seconds."""
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self._socket = socket
+        self._monitor = socket.get_monitor_socket(
+            zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+        )
+        self._told: dict[str, float] = {}
+
+    def since(self, now: float) -> list[str]:
+        """Return what happened since last asked; ``now`` in seconds."""
+        texts = []
+        while self._monitor.poll(0):
+            event = recv_monitor_message(self._monitor)
+            text = _why_turned_away(int(event["event"]), int(event["value"]))
+            if now - self._told.get(text, -REPEAT_S) >= REPEAT_S:
+                self._told[text] = now
+                texts.append(text)
+        return texts
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._socket.disable_monitor()
+        self._monitor.close(0)
+
+
+def _why_turned_away(event: int, value: int) -> str:
+    if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+        return "refused a client whose key is not in allowed/; to let it in, run 'prosthesis keys --allow ITS.key'"
+    if value == zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC:
+        return "refused a client that pins another implant's key; copy this installation's implant.key to it"
+    if value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
+        return "refused a client that speaks without CURVE; give it this installation's keys"
+    return "refused a client that does not speak this protocol"
 
 
 class Server:
@@ -45,27 +86,39 @@ class Server:
         port: int,
         publish: Publish,
         step_delay_s: float = 0.0,
+        plain: bool = False,
     ) -> None:
         self._emulator, self._publish, self._delay_s = emulator, publish, step_delay_s
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._authenticator = ThreadAuthenticator(self._context)
         self._authenticator.start()
-        self._authenticator.configure_curve(domain="*", location=str(keys.allowed))
-        self._keys, self._host = keys, host
+        self._keys, self._host, self._plain = keys, host, plain
+        self._allowed: frozenset[bytes] = frozenset()
+        self._read_allowed()
         self._patterns = self._bind(zmq.PULL, port)
         self._commands = self._bind(zmq.ROUTER, port + COMMANDS)
         self._uplink = self._bind(zmq.PUB, port + UPLINK)
-        self._keypad = self._bind(zmq.ROUTER, port + PARTICIPANT)
+        self._keypad = self._bind(zmq.ROUTER, port + PARTICIPANT, plain=False)
+        self._turned_away = TurnedAway(self._commands)
         self._poller = zmq.Poller()
         for socket in (self._patterns, self._commands, self._keypad):
             self._poller.register(socket, zmq.POLLIN)
         self._due = _Due()
 
-    def _bind(self, kind: int, port: int) -> zmq.Socket[bytes]:
+    def _read_allowed(self) -> None:
+        """Take up keys that came or went since the last time."""
+        allowed = self._keys.allowed_raw()
+        if allowed != self._allowed:
+            self._allowed = allowed
+            self._authenticator.configure_curve(domain="*", location=str(self._keys.allowed))
+            self._emulator.allow(allowed)
+
+    def _bind(self, kind: int, port: int, plain: bool | None = None) -> zmq.Socket[bytes]:
         socket = self._context.socket(kind)
         heartbeats(socket)
-        socket.curve_server = True
-        socket.curve_secretkey, socket.curve_publickey = self._keys.secret, self._keys.public
+        if not (self._plain if plain is None else plain):
+            socket.curve_server = True
+            socket.curve_secretkey, socket.curve_publickey = self._keys.secret, self._keys.public
         if kind == zmq.PUB:
             socket.setsockopt(zmq.SNDHWM, 8)
         try:
@@ -157,6 +210,11 @@ class Server:
             for state, reason in changes:
                 text = f"implant is {state.name.lower()}: {reason}"
                 self._publish("event", Event(telemetry.seq, telemetry.t_ns, "implant", "info", text))
+        if now >= self._due.keys:
+            self._due.keys = now + KEYS_S
+            self._read_allowed()
+        for text in self._turned_away.since(now):
+            self._publish("event", Event(0, time.monotonic_ns(), "implant", "warning", text))
         for delivered in outcome.delivered:
             self._publish("delivered", delivered)
         if outcome.percept is not None:
@@ -175,6 +233,7 @@ class Server:
 
     def close(self) -> None:
         """Release sockets and ports."""
+        self._turned_away.close()
         for socket in (self._patterns, self._commands, self._uplink, self._keypad):
             socket.close(0)
         self._authenticator.stop()

@@ -11,7 +11,8 @@ import zmq
 
 from prosthesis.config import load_rig
 from prosthesis.links.keys import load_keys
-from prosthesis.links.zmq import WORLD_TAPS
+from prosthesis.links.zmq import WORLD_TAPS, plain
+from prosthesis.messages import Event, Message
 from prosthesis.taps import Tap
 from prosthesis_sim.emulator import Emulator
 from prosthesis_sim.patient import load_world
@@ -35,6 +36,7 @@ def simulate(
     """
     rig = load_rig(rig_name, uncalibrated=True)
     host, port = host or rig.link.host, port or rig.link.port
+    bench = plain(rig.link.model_copy(update={"host": host}))
     keys = load_keys("implant")
     world = world or rig.config.world
     config = load_world(world, rig.path.parent)
@@ -42,8 +44,14 @@ def simulate(
     emulator.world.warm_up()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     tap = Tap(f"tcp://{host}:{port + WORLD_TAPS}", context)
+
+    def publish(topic: str, message: Message) -> None:
+        tap.publish(topic, message)
+        if isinstance(message, Event) and message.level != "info":
+            say(message.text)
+
     try:
-        server = Server(emulator, keys, host, port, tap.publish, slow_s)
+        server = Server(emulator, keys, host, port, publish, slow_s, plain=bench)
         say(f"{rig.electrodes} electrodes in world '{world}' listen at {host}:{port}; Ctrl-C ends")
         server.run(_stopper(seconds))
     finally:

@@ -355,7 +355,7 @@ def test_a_code_wider_than_the_dac_loses_its_own_tile_and_no_other():
     codes = np.zeros(400, np.uint16)
     codes[[0, 64]] = 3, 1 << lab.modulator.configuration.bits
     lab.link.send(lab.message(codes))
-    assert refused(lab, Refusal.CODE_RANGE) == 1
+    assert refused(lab, Refusal.LAYOUT) == 1
     amplitude = lab.wait(1)[0].amplitude_ua
     assert amplitude[0] > 0
     assert not amplitude[64:128].any()

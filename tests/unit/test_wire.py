@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from prosthesis.bitpacking import index_bits, pack_codes, pack_pairs
 from prosthesis.messages import Refusal
 from prosthesis.wire import (
     OVERHEAD_BYTES,
@@ -16,7 +17,6 @@ from prosthesis.wire import (
     check_tile,
     decode_configuration,
     holds_stop,
-    pack_codes,
     read_header,
     read_tiles,
     seal_pattern,
@@ -62,7 +62,7 @@ def test_the_size_of_a_dense_frame_is_payload_plus_52_bytes_a_tile():
 def test_a_mostly_silent_frame_travels_sparse():
     codes = np.zeros(1024, np.uint16)
     codes[3] = 500
-    assert len(message(codes)) == 16 * 52 + 4
+    assert len(message(codes)) == 16 * 52 + 2  # 6 bits of index, 10 of code
 
 
 @pytest.mark.parametrize("position", [0, 3, 5, 20, 30, 40, -1])
@@ -152,8 +152,17 @@ def test_what_is_not_a_configuration_is_refused(body):
 
 def test_sparse_payloads_with_impossible_indices_are_refused():
     header = Header(PacketType.PATTERN, 9, 1, 0, flags=1)
-    for payload in (b"\x01", b"\x40\x00\x01\x00"):
-        assert refused(lambda p=payload: check_tile(header, p, 10, 64)) is Refusal.LAYOUT
+    pairs = {
+        "an index beyond a tile of 40": (40, bytes([0b10100000, 1])),
+        "half a pair": (64, b"\x01"),
+        "a code of 0": (64, b"\x04\x00"),
+        "one electrode twice": (64, b"\x04\x01\x04\x02"),
+        "falling indices": (64, b"\x08\x01\x04\x02"),
+        "a byte too many": (64, b"\x04\x01\x00"),
+        "a pair too many": (64, b"\x04\x01\x00\x00"),
+    }
+    for what, (tile, payload) in pairs.items():
+        assert refused(lambda t=tile, p=payload: check_tile(header, p, 10, t)) is Refusal.LAYOUT, what
 
 
 def test_a_dense_payload_of_another_length_is_refused():
@@ -163,11 +172,27 @@ def test_a_dense_payload_of_another_length_is_refused():
         assert refused(lambda n=length: check_tile(header, bytes(n), 10, 64)) is Refusal.LAYOUT
 
 
-def test_a_sparse_code_has_no_more_bits_than_a_dense_one():
+def test_sparse_pairs_are_the_bits_written_by_hand():
     header = Header(PacketType.PATTERN, 9, 1, 0, flags=1)
-    for payload in (b"", b"\x3f\x00\xff\x03"):  # code 1023 at place 63
-        check_tile(header, payload, 10, 64)
-    assert refused(lambda: check_tile(header, b"\x3f\x00\x00\x04", 10, 64)) is Refusal.CODE_RANGE
+    codes = np.zeros(64, np.uint16)
+    codes[[1, 63]] = 1, 1023
+    (payload,) = pack_pairs(codes, 10, 64)
+    assert payload == bytes([0b00000100, 0b00000001, 0b11111111, 0b11111111])
+    for good in (b"", payload):
+        check_tile(header, good, 10, 64)
+    assert np.array_equal(read_tiles([(header, payload)], 10, 64)[0], codes)
+
+
+def test_zeros_that_fill_the_last_byte_may_be_as_long_as_a_pair():
+    header = Header(PacketType.PATTERN, 9, 1, 0, flags=1)
+    codes = np.array([0, 0, 0, 0, 0, 9, 0, 7], np.uint16)
+    assert index_bits(8) == 3
+    (payload,) = pack_pairs(codes, 4, 8)
+    assert payload == bytes([0b10110011, 0b11011100])  # 101 1001, 111 0111, and two zeros
+    check_tile(header, payload, 4, 8)
+    one = bytes([0b10110010, 0])  # 101 1001, and nine zeros: a byte too many
+    assert refused(lambda: check_tile(header, one, 4, 8)) is Refusal.LAYOUT
+    assert np.array_equal(read_tiles([(header, payload)], 4, 8)[0], codes)
 
 
 def test_a_stop_is_noticed_anywhere_in_a_message():
