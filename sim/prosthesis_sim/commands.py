@@ -1,16 +1,17 @@
-"""The world's verbs: ``sim``, ``patient``, ``demo`` and ``report``. Handlers import what they need when called."""
+"""The world's verbs: ``sim``, ``patient``, ``demo``, ``fuzz`` and ``report``. Handlers import what they need when called."""
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
 from prosthesis.commands import Verbs, add_verb
 from prosthesis.errors import MissingExtraError
 
-SEEN_RIG, LOOP_RIG = "icvp400", "utah96_latent"
+SEEN_RIG, LOOP_RIG, FUZZ_RIG = "icvp400", "utah96_latent", "utah96"
 RIG = "a shipped rig's name, or the path of a YAML file"
 
 
@@ -51,6 +52,18 @@ def register(verbs: Verbs) -> None:
     )
     p.add_argument("--patient", type=int, default=0, metavar="N", help="which patient of this world (default 0)")
     p.add_argument("--day", type=float, default=0.0, metavar="D", help="days after surgery (default 0)")
+    p = add_verb(
+        verbs,
+        "fuzz",
+        _fuzz,
+        "send hostile patterns and packets through guard, wire and implant",
+        "prosthesis fuzz --frames 20000",
+    )
+    p.add_argument("rig", nargs="?", default=FUZZ_RIG, metavar="RIG", help=f"{RIG} (default {FUZZ_RIG})")
+    p.add_argument("--frames", type=int, default=20_000, metavar="N", help="how many (default 20000)")
+    p.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is random (default 0)")
+    p.add_argument("--out", type=Path, metavar="FILE", help="write the whole report as JSON")
+    p.add_argument("--json", action="store_true", help="print JSON")
     p = add_verb(verbs, "report", _report, "make a report and a film of a recording", "prosthesis report run.mcap")
     p.add_argument("log", type=Path, metavar="LOG", help="a recording made with 'run --record' or 'demo'")
     p.add_argument("--rig", metavar="RIG", help="the rig that was recorded, if the recording does not say")
@@ -118,6 +131,18 @@ def _patient(arguments: argparse.Namespace) -> int:
     save_calibration(calibration, out)
     _say(f"{sum(calibration.enabled)} of {calibration.electrodes} electrodes evoke phosphenes; wrote {out}")
     return 0
+
+
+def _fuzz(arguments: argparse.Namespace) -> int:
+    _require_packages()
+    from prosthesis_sim.fuzz import fuzz, table
+
+    report = fuzz(arguments.rig, arguments.frames, arguments.seed, _say)
+    text = json.dumps(report.as_json(), indent=1)
+    if arguments.out:
+        arguments.out.write_text(text + "\n", encoding="utf-8")
+    print(text if arguments.json else "\n".join(table(report)))
+    return 0 if report.clean else 1
 
 
 def _report(arguments: argparse.Namespace) -> int:
