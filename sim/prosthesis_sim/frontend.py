@@ -66,7 +66,7 @@ class Defects:
     Current delivered = ((code | set_bits) & ~cleared_bits) x step x gain + offset_ua, at most ``most_ua``, through
     ``wiring`` (which source drives electrode n), then ``crosstalk`` of its neighbours' current added. ``mismatch`` is
     the share of the first phase that the second lacks, ``leak_na`` a direct current. ``series``, ``capacitance``
-    multiply the electrode's own.
+    multiply the electrode's own, ``supply`` the compliance voltage there.
     """
 
     gain: F64
@@ -80,13 +80,14 @@ class Defects:
     leak_na: F64
     series: F64
     capacitance: F64
+    supply: F64
 
 
 def none(n: int) -> Defects:
     """Return no defect on any of ``n`` electrodes."""
     zero, one = np.zeros(n), np.ones(n)
     whole = np.zeros(n, np.int64)
-    return Defects(one, zero, whole, whole, one * np.inf, np.arange(n), zero, zero, zero, one, one)
+    return Defects(one, zero, whole, whole, one * np.inf, np.arange(n), zero, zero, zero, one, one, one)
 
 
 class FrontEnd:
@@ -159,9 +160,10 @@ class FrontEnd:
             beside[:-1] += made[1:]
             made = made + d.crosstalk * beside
         ohm = self.circuit.series_kohm * 1e-3 + self._width_us * 1e-3 / self.circuit.capacitance_nf
-        self.clipped = made * ohm > self._compliance_v
+        volts = self._compliance_v * self.defects.supply
+        self.clipped = made * ohm > volts
         if self.clipped.any():
-            made = np.minimum(made, self._compliance_v / ohm)
+            made = np.minimum(made, volts / ohm)
         self.made_ua = made
         self.made_na = asked if self.sound and not self.clipped.any() else np.rint(made * 1e3).astype(np.int64)
         self.amplitude_ua: F32 = readonly(made, np.float32)
