@@ -75,8 +75,9 @@ class Guard:
         np.minimum(allowed, self._charge_nc * 1e3 / width, out=allowed)
         rate = self._limit_rate(rate, found)
         flow = _flow(allowed, width, rate)
-        if self._over("balance", "nA", "net_current_na", flow * self._limits.mismatch, found):  # nC/s are nA
-            allowed *= np.minimum(1.0, self._limits.hard.net_current_na / (flow * self._limits.mismatch))
+        left_na = flow * self._limits.mismatch  # nC/s are nA
+        if self._over("balance", "nA", "net_current_na", left_na, found):
+            allowed *= np.minimum(1.0, self._limits.hard.net_current_na / np.maximum(left_na, 1e-12))
             flow = _flow(allowed, width, rate)
         allowed = self._limit_doses(allowed, flow, state, found)
         allowed = self._round_down(allowed, amplitude)

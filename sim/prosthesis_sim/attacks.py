@@ -66,7 +66,7 @@ def _flip(packet: bytes, rng: np.random.Generator, first: int, last: int) -> byt
 def _renewed(packet: bytes, heard: Heard, rng: np.random.Generator) -> bytes:
     """Return the packet as if made now, and newer than all before."""
     newest = max(_get(p, SEQ) for p in heard.packets)
-    return _set(_set(packet, SEQ, newest + int(rng.integers(1, 1000))), T_NS, heard.now_ns)
+    return _set(_set(packet, SEQ, newest + int(rng.integers(1, 4))), T_NS, heard.now_ns)
 
 
 def flip_payload(heard: Heard, rng: np.random.Generator) -> list[bytes]:
@@ -121,8 +121,8 @@ def stale(heard: Heard, rng: np.random.Generator) -> list[bytes]:
 
 
 def stale_renewed(heard: Heard, rng: np.random.Generator) -> list[bytes]:
-    """Return the same, with a longer time to live and a newer time."""
-    return [fix_crc(_set(_set(packet, TTL, 0xFFFF), T_NS, heard.now_ns)) for packet in heard.late]
+    """Return the same, with a longer time to live, a new number and time."""
+    return [fix_crc(_set(_renewed(packet, heard, rng), TTL, 0xFFFF)) for packet in heard.late]
 
 
 def other_session(heard: Heard, rng: np.random.Generator) -> list[bytes]:

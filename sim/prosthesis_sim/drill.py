@@ -1,4 +1,4 @@
-"""The verb ``drill``: each fault in turn against the whole path in simulated time; who noticed, how soon, what happened.
+"""The verb ``drill``: each fault against the whole path in simulated time; who noticed, how soon, what happened.
 
 Camera, encoder, translator, modulator, guard, session and runtime are the device's own but for the camera and a plain
 encoder; link, implant and patient are the emulator's. Faults of the host are put into the camera and the encoder here.
@@ -245,7 +245,7 @@ class Drill:
     def _gap_ms(self) -> float:
         """Return the longest time after the onset without any pulse, to the last of them."""
         times = [0.0] + [ms for ms, count, _ in self._log.pieces if ms >= 0 and count.any()]
-        return max((b - a for a, b in zip(times, times[1:], strict=False)), default=0.0)
+        return max(np.diff(times).tolist(), default=0.0)
 
     def _judged(self) -> Record:
         here = np.zeros(self._rig.electrodes, bool)
@@ -313,7 +313,5 @@ def line(record: Record) -> str:
     must = f"{wanted.by}: {wanted.sign}" if wanted.sign else "nobody"
     broken = ", ".join(record.broken) or "none"
     verdict = "" if record.as_expected else f" (expected: {wanted.outcome.value})"
-    return (
-        f"| {wanted.layer.value} | {record.fault.kind.value} | {wanted.summary} | {must} | {wanted.within_ms} ms | {seen} "
-        f"| {record.outcome.value}{verdict} | {broken} |"
-    )
+    what = f"| {wanted.layer.value} | {record.fault.kind.value} | {wanted.summary} | {must} "
+    return what + f"| {wanted.within_ms} ms | {seen} | {record.outcome.value}{verdict} | {broken} |"

@@ -10,7 +10,7 @@ import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,8 @@ START_NS = 1_000_000_000
 # ms from frame to frame: mostly a camera's, at times jitter, a freeze, a lost link
 STEPS_MS = (33, 33, 33, 33, 33, 20, 40, 1, 60, 90)
 RARE_MS = (120, 300, 2000)
-SESSION_FRAMES = 997
+# how many frames a session lasts: where an attacker can make the numbers jump, nothing genuine is heard until the next
+SESSION_FRAMES, WEAK_SESSION_FRAMES = 997, 50
 SHOWN = 20
 
 
@@ -77,7 +78,8 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON's types."""
-        return {**asdict(self), "clean": self.clean}
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**{k: dict(v) if isinstance(v, Counter) else v for k, v in plain.items()}, "clean": self.clean}
 
 
 def tightened(rig: Rig) -> Rig:
@@ -158,7 +160,8 @@ class Campaign:
         self._bench = Bench(rig, sealing)
         self._hostile = Hostile(rig, self._rng)
         self._state = self._bench.guard.initial()
-        self._heard, self._seq = Heard([]), 0
+        self._heard, self._seq, self._withheld = Heard([]), 0, False
+        self._session_frames = SESSION_FRAMES if sealing.keyed else WEAK_SESSION_FRAMES
         self._late: deque[tuple[int, list[bytes]]] = deque()
         self.report = Report(rig.config.name, sealing.value, frames, seed)
 
@@ -167,7 +170,7 @@ class Campaign:
         report, began = self.report, time.monotonic()
         for done in range(report.frames):
             try:
-                if done % SESSION_FRAMES == 0:
+                if done % self._session_frames == 0:
                     self._new_session()
                 self._frame(done)
             except Exception:
@@ -191,6 +194,8 @@ class Campaign:
         bench, rng = self._bench, self._rng
         choices = RARE_MS if rng.random() < 0.01 else STEPS_MS
         ms = float(choices[int(rng.integers(len(choices)))])
+        if self._withheld and rng.random() < 0.5:
+            ms = bench.ttl_ms + 20.0  # what was kept from arriving is now out of date, and nothing newer has come
         self.report.pulses += bench.pass_time(ms)
         self._keep_armed()
         codes = self._guarded(ms / 1000)
@@ -201,7 +206,8 @@ class Campaign:
         self._attack(packets, now_ns)
         if number % 16 == 0:
             self._attack_door()
-        if rng.random() < 0.05:
+        self._withheld = bool(rng.random() < 0.05)
+        if self._withheld:
             self._late.append((now_ns, packets))
         else:
             before = bench.implant.outputs()
@@ -237,10 +243,12 @@ class Campaign:
         bench, heard = self._bench, self._heard
         heard.packets, heard.now_ns = packets, now_ns
         overdue = [p for t_ns, p in self._late if now_ns - t_ns > self._bench.ttl_ms * NS_PER_MS]
-        heard.late = overdue[0] if overdue else []
+        heard.late = overdue[-1] if overdue else []
         while len(self._late) > 3:
             self._late.popleft()
         name = list(ATTACKS)[int(self._rng.integers(len(ATTACKS)))]
+        if self._withheld and heard.late and self._rng.random() < 0.7:
+            name = str(self._rng.choice(["stale", "stale renewed"]))
         made = [packet for packet in ATTACKS[name](heard, self._rng) if packet not in packets]
         if not made:
             return

@@ -69,7 +69,8 @@ class Hostile:
                 slot = rng.integers(0, 256, n) if rng.random() < 0.5 else np.zeros(n, np.int64)
             case "bits":
                 raw = rng.integers(0, 1 << 32, (3, n), dtype=np.uint64).astype(np.uint32).view(np.float32)
-                amplitude, width, rate = (row.astype(np.float64) for row in raw)
+                with np.errstate(all="ignore"):  # signalling NaNs
+                    amplitude, width, rate = (row.astype(np.float64) for row in raw)
             case "alternating":
                 self._turn = not self._turn
                 amplitude = self._max_ua * ((np.arange(n) % 2 == 0) == self._turn)

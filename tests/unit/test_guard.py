@@ -134,6 +134,11 @@ def test_a_current_cap_is_silent_about_charge_and_the_other_way_round():
     assert [r for r, *_ in allow(replace(OPEN, caps=caps), pattern(11, width=50))[1]] == ["a rule"]
 
 
+def test_of_two_caps_only_the_one_that_is_exceeded_speaks():
+    caps = (cap(10.0), cap(20.0, rule="b"), cap(np.array([INF, INF, INF, 14.0]), rule="c"))
+    assert [r for r, *_ in allow(replace(OPEN, caps=caps), pattern([15, 0, 0, 14]))[1]] == ["a rule"]
+
+
 def test_what_is_clamped_between_steps_is_rounded_down_and_what_was_asked_in_steps_stays():
     allowed, _, _ = allow(replace(OPEN, caps=(cap(10.07),)), pattern([20, 10, 9.96, 0.3]))
     assert ua(allowed) == [10.0, 10.0, 9.9, 0.3]
@@ -195,6 +200,13 @@ def test_a_hair_above_a_limit_is_acted_upon_and_within_rounding_is_not(name):
         allowed, found, _ = allow(replace(OPEN, hard=replace(Totals(), **{name: value * factor})), asked)
         assert bool(found) == changed
         assert (ua(allowed) != [8, 0, 0, 0]) == changed
+
+
+def test_a_rate_of_minus_zero_beside_an_electrode_out_of_balance_is_none():
+    limits = replace(OPEN, hard=Totals(net_current_na=1.0))
+    allowed, _, state = allow(limits, pattern([10, 10, 0, 0], rate=[100, -0.0, 100, 0]))
+    assert ua(allowed) == [5, 10, 0, 0]
+    assert np.isfinite(state.flow_nc_per_s).all()
 
 
 def test_too_many_at_once_keep_the_strongest_and_ties_go_to_the_lower_index():

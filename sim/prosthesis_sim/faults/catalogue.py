@@ -115,7 +115,7 @@ CATALOGUE: dict[Kind, Expected] = {
     Kind.LOW_Z: Expected(E, "insulation leaks: impedance at value of itself", 0.6, "impedance test", "ohm", 0, Outcome.GOES_ON),
     Kind.DEAD: Expected(E, "no current comes out", 0, "implant", "DISABLED", 60, Outcome.THOSE_SILENT),
     Kind.SWAPPED: Expected(E, "each takes the next one's current", 0, NOBODY, "", 0, Outcome.GOES_ON),
-    Kind.STUCK_ON: Expected(E, "a source stays on with value nA", 10_000, "implant", "direct current", 12, Outcome.ALL_SILENT),
+    Kind.STUCK_ON: Expected(E, "a source stays on with value nA", 10_000, "implant", "net charge", 12, Outcome.ALL_SILENT),
     Kind.LEAKAGE: Expected(E, "a direct current of value nA", 150, "implant", "direct current", 12, Outcome.ALL_SILENT),
     Kind.DELAMINATION: Expected(E, "capacitance falls to value of itself", 0.05, "implant", "DISABLED", 60, Outcome.THOSE_SILENT),
     Kind.DAC_STUCK_BIT: Expected(F, "bit number value is always 1", 9, "implant", "DISABLED", 60, Outcome.THOSE_SILENT),
