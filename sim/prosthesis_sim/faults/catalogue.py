@@ -152,7 +152,7 @@ CATALOGUE: dict[Kind, Expected] = {
     Kind.CAMERA_BLACK: Expected(H, "black images", 0, "device", "black", 60, Outcome.SILENT),
     Kind.DROPPED_FRAMES: Expected(H, "no frames", 0, "device", "no frame", 160, Outcome.SILENT),
     Kind.ENCODER_NAN: Expected(H, "the encoder says NaN", 0, "guard", "not finite", 40, Outcome.SILENT),
-    Kind.ENCODER_INF: Expected(H, "the encoder says infinity", 0, "guard", "", 40, Outcome.GOES_ON),
+    Kind.ENCODER_INF: Expected(H, "the encoder says infinity", 0, NOBODY, "", 0, Outcome.GOES_ON),
     Kind.LATENCY_SPIKE: Expected(H, "the encoder takes value ms", 150, "implant", "STALE", 400, Outcome.SILENT),
     Kind.CRASH: Expected(H, "the device's process is gone", 0, "implant", "250 ms", 260, Outcome.SILENT),
     Kind.WRONG_PROFILE: Expected(H, "patterns made for another configuration", 0, "implant", "CONFIGURATION", 40, Outcome.SILENT),
