@@ -89,8 +89,8 @@ def tightened(rig: Rig) -> Rig:
     n, stimulator = rig.electrodes, rig.stimulator
     wanted = {
         "net_current_na": 40.0,
-        "average_charge_nc_per_s": 600.0,
-        "array_charge_nc_per_s": 300.0 * n,
+        "average_charge_nc_per_s": 250.0,
+        "array_charge_nc_per_s": 200.0 * n,
         "slot_current_ua": 0.2 * n * stimulator.full_scale_na / 1000 / rig.config.modulator.raster_groups,
         "total_current_ua": 0.15 * n * stimulator.full_scale_na / 1000,
     }
