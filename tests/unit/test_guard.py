@@ -265,6 +265,8 @@ def test_doses_look_ahead_to_the_end_of_what_the_implant_would_obey():
     assert (found[0][0], found[0][3]) == ("session charge", pytest.approx(1.0 + flow * 0.1e-3))
     assert ua(allowed) == [0, 0, 0, 0]
     assert allow(session, pattern(0), state)[1] == [], "silence is always within any dose"
+    over = GuardState(np.zeros(4), np.zeros(4), 2.0)
+    assert allow(session, pattern(0), over)[1] == [], "also once the dose is spent"
     assert allow(session, pattern(5, rate=0), state)[1] == []
 
 
