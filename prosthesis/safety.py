@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -131,7 +131,13 @@ class Guard:
                 found.append(Intervention(cap.rule, cap.tier, count, worst, cap.limit, cap.unit))
 
     def _over(
-        self, rule: str, unit: str, limit: str, values: Real, found: list[Intervention], who: Who | None = None
+        self,
+        rule: str,
+        unit: str,
+        limit: str,
+        values: npt.NDArray[Any],
+        found: list[Intervention],
+        who: Who | None = None,
     ) -> bool:
         """Report ``values`` above the tiers' ``limit`` (a field of ``Totals``); tell whether the hard one is exceeded.
 

@@ -229,7 +229,7 @@ class Drill:
             self._judge.delivered(piece)
             step(piece)
 
-        world.step = heard  # type: ignore[method-assign]
+        world.step = heard  # type: ignore[method-assign, assignment]
 
     def _driven(self, first_ms: float, last_ms: float) -> npt.NDArray[np.bool_]:
         pulses = np.zeros(self._rig.electrodes, np.int64)

@@ -58,7 +58,7 @@ class Emulator:
         faults: Sequence[Fault] = (),
     ) -> None:
         self.faults = FaultBoard(faults, now_ns(), patient + 3)
-        self._true_ns, self._now_ns, self._see = now_ns, lambda: self.faults.clock_ns(now_ns()), see
+        self._true_ns, self._see = now_ns, see
         array = place(rig.config.implant, rig.array)
         self.world = World(config, array, patient, day)
         self.implant = Implant(rig, now_ns(), self.world.person.impedance)
@@ -68,6 +68,9 @@ class Emulator:
         self.channel = Channel(rig.link.radio, patient + 2)
         self._waiting: bytes | None = None
         self._lived_ns = now_ns()
+
+    def _now_ns(self) -> int:
+        return self.faults.clock_ns(self._true_ns())
 
     def command(self, data: bytes) -> bytes | None:
         """Answer one command message; ``None`` where a fault keeps it, or the reply, from arriving."""

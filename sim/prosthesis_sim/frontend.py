@@ -149,7 +149,7 @@ class FrontEnd:
     def _drive(self) -> None:
         """Work out the delivered currents: what the sources make, as far as the voltage lasts."""
         asked, d = self._asked_na, self.defects
-        made: F64 = asked * 1e-3
+        made: F64 = asked.astype(np.float64) * 1e-3
         if not self.sound:
             codes = np.rint(made / self._lsb_ua).astype(np.int64)
             codes = (codes | d.set_bits) & ~d.cleared_bits

@@ -242,7 +242,8 @@ class Campaign:
             report.interventions[f"{intervention.rule}, {intervention.tier}"] += 1
         asked = np.nan_to_num(wanted.amplitude_ua.astype(np.float64), nan=0.0)
         report.raised += int((allowed.amplitude_ua > np.maximum(asked, 0.0)).any())
-        bench.judge.pulses(*_columns(allowed), allowed.slot)
+        amplitude, width, rate = _columns(allowed)
+        bench.judge.pulses(amplitude, width, rate, allowed.slot)
         return bench.modulator.codes(allowed if on_wire else bench.modulator.silent(0, 0))
 
     def _attack(self, packets: list[bytes], now_ns: int) -> None:

@@ -75,6 +75,6 @@ class Hostile:
                 self._turn = not self._turn
                 amplitude = self._max_ua * ((np.arange(n) % 2 == 0) == self._turn)
         with np.errstate(all="ignore"):
-            columns = (readonly(column, np.float32) for column in (amplitude, width, rate))
-            pattern = StimulationPattern(seq, t_ns, *columns, readonly(slot, np.uint8))
+            a, w, r = (readonly(column, np.float32) for column in (amplitude, width, rate))
+            pattern = StimulationPattern(seq, t_ns, a, w, r, readonly(slot, np.uint8))
         return pattern, name not in ("widths", "rates", "slots", "bits")

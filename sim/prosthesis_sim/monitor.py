@@ -32,7 +32,7 @@ class Monitor:
         charge_fc: I64 = pulses * front.made_na * width_us
         front.struck(pulses, dt_s)
         self.vitals.live(float(charge_fc.sum()) * 1e-3, self._compliance_v, dt_s)
-        return charge_fc, front.trip(pulses, rate_mhz * 1e-3) or self.vitals.trip()
+        return charge_fc, front.trip(pulses, rate_mhz.astype(np.float64) * 1e-3) or self.vitals.trip()
 
     def looks(self, now_ns: int) -> bool:
         """Tell whether it is time to look, from now on ``LOOK_NS`` later again; always while something is wrong."""

@@ -67,13 +67,13 @@ def _with(d: Defects, fault: Fault, where: npt.NDArray[np.int64]) -> Defects:
 
 
 def _times(values: npt.NDArray[np.float64], where: npt.NDArray[np.int64], factor: float) -> npt.NDArray[np.float64]:
-    changed = values.copy()
+    changed: npt.NDArray[np.float64] = values.copy()
     changed[where] *= factor
     return changed
 
 
 def _plus(values: npt.NDArray[np.float64], where: npt.NDArray[np.int64], more: float) -> npt.NDArray[np.float64]:
-    changed = values.copy()
+    changed: npt.NDArray[np.float64] = values.copy()
     changed[where] += more
     return changed
 
