@@ -1,4 +1,4 @@
-"""Every fault of the catalogue, end to end: who must notice it, by which words, how soon, and what electrodes then do."""
+"""Every fault of the catalogue, end to end: who must notice it, by which words, how soon, and what electrodes do."""
 
 from __future__ import annotations
 
