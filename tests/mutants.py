@@ -23,7 +23,25 @@ ARITHMETIC = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: as
               ast.BitOr: ast.BitAnd}  # fmt: skip
 NAMES = {"minimum": "maximum", "maximum": "minimum", "min": "max", "max": "min", "floor": "ceil"}
 # changes that make no difference, by the text of the line and of the change, each with the reason
-EQUIVALENT: dict[tuple[str, str], str] = {}
+QUICK = "a first glance only decides whether to look closely, with the same result"
+EQUAL = "a value equal to its limit and its slack, which no step of a DAC is"
+SANE = "sane = amplitude.min() >= 0 and width.min() > 0 and rate.min() >= 0 and p.slot.max() < self._limits.slots"
+EQUIVALENT: dict[tuple[str, str], str] = {
+    (
+        "self._least_ua = NEWS * reduce(np.minimum, [cap.current_ua for cap in limits.caps], unlimited)",
+        "Mult -> Div",
+    ): QUICK,
+    ("self._least_nc = [NEWS * float(np.min(cap.charge_nc)) for cap in limits.caps]", "Mult -> Div"): QUICK,
+    ('if not (over_current if cap.unit == "uA" else most_nc > least_nc):', "if -> if False"): QUICK,
+    ("return np.minimum(rate, self._limits.hard.rate_hz) if over else rate", "if -> if True"): QUICK,
+    (SANE, "GtE -> Gt"): QUICK,
+    (SANE, "0 -> 1"): QUICK,
+    ("if sane and np.isfinite(amplitude.max() + width.max() + rate.max()) and not len(off):", "Add -> Sub"): QUICK,
+    ("finite = np.isfinite(amplitude + width + rate)", "Add -> Sub"): "a difference is as finite as a sum",
+    ("over = asked > most * NEWS", "Gt -> GtE"): EQUAL,
+    ("if worst > most * NEWS:", "Gt -> GtE"): EQUAL,
+    ("return bool(worst > hard * NEWS)", "Gt -> GtE"): EQUAL,
+}
 
 
 def sites(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
@@ -32,7 +50,7 @@ def sites(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
         match node:
             case ast.Compare(ops=[op, *_]) if type(op) in COMPARE:
                 yield number, "compare", f"{type(op).__name__} -> {COMPARE[type(op)].__name__}"
-            case ast.BinOp(op=op) if type(op) in ARITHMETIC:
+            case ast.BinOp(op=op) if type(op) in ARITHMETIC and not isinstance(op, ast.BitOr):  # nor annotations
                 yield number, "operator", f"{type(op).__name__} -> {ARITHMETIC[type(op)].__name__}"
             case ast.AugAssign(op=op) if type(op) in ARITHMETIC:
                 yield number, "operator", f"{type(op).__name__}= -> {ARITHMETIC[type(op)].__name__}="

@@ -316,3 +316,18 @@ def test_shannon_is_for_macro_contacts_only():
     for name, there in (("utah96", False), ("argus60", True)):
         rig = with_limit(load_rig(name, uncalibrated=True), "hard", "shannon_k", 1.85)
         assert any(c.rule == "Shannon" for c in guard_limits(rig).caps) == there
+
+
+def test_balance_never_undoes_a_clamp():
+    limits = replace(OPEN, caps=(cap(10.0),), hard=Totals(net_current_na=1.0))
+    assert ua(allow(limits, pattern([12, 10, 0, 0], rate=[10, 100, 100, 100]))[0]) == [10, 5, 0, 0]
+
+
+def test_a_disabled_electrode_is_silent_however_little_is_asked():
+    limits = replace(OPEN, enabled=np.array([False, True, True, True]))
+    assert ua(allow(limits, pattern([0.5, 0.5, 0, 0]))[0]) == [0, 0.5, 0, 0]
+
+
+def test_a_tiny_average_speaks_only_of_those_that_pulse():
+    found = allow(replace(OPEN, hard=Totals(average_nc_per_s=0.5)), pattern([10, 0, 0, 0]))[1]
+    assert [(r, n) for r, _, n, *_ in found] == [("average charge", 1)]
