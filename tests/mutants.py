@@ -37,6 +37,12 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     (SANE, "GtE -> Gt"): QUICK,
     (SANE, "0 -> 1"): QUICK,
     ("if sane and np.isfinite(amplitude.max() + width.max() + rate.max()) and not len(off):", "Add -> Sub"): QUICK,
+    ("if sane and np.isfinite(amplitude.max() + width.max() + rate.max()) and not len(off):", "if -> if False"): QUICK,
+    ("over = values > most * NEWS", "Gt -> GtE"): EQUAL,
+    (
+        "amplitude = np.where(coming > self._limits.hard.average_nc_per_s * NEWS, 0.0, amplitude)",
+        "Gt -> GtE",
+    ): EQUAL,
     ("finite = np.isfinite(amplitude + width + rate)", "Add -> Sub"): "a difference is as finite as a sum",
     ("over = asked > most * NEWS", "Gt -> GtE"): EQUAL,
     ("if worst > most * NEWS:", "Gt -> GtE"): EQUAL,
