@@ -75,11 +75,12 @@ def _raster(rig: Rig) -> Iterator[str]:
     )
     limits = guard_limits(rig)
     maximum = np.where(limits.enabled, rig.calibration.column("max_ua"), 0.0)
-    if fullest > limits.simultaneous:
-        yield f"{PROBLEM}a full slot has {fullest} electrodes, at most {limits.simultaneous} may be; use more groups"
+    if fullest > limits.hard.simultaneous:
+        most = f"at most {limits.hard.simultaneous:g} may be; use more groups"
+        yield f"{PROBLEM}a full slot has {fullest} electrodes, {most}"
     total = float(np.bincount(slot, maximum, groups).max())
-    if total > limits.slot_current_ua:
-        scaled = f"the guard scales it to {limits.slot_current_ua:.0f} uA"
+    if total > limits.hard.slot_current_ua:
+        scaled = f"the guard scales it to {limits.hard.slot_current_ua:.0f} uA"
         yield _line("", f"a slot all at max_ua draws {total:.0f} uA; {scaled}")
 
 

@@ -71,16 +71,25 @@ class Limit(Strict):
 
 
 class Tier(Strict):
-    """The limits of one tier; a missing one is not checked in this tier."""
+    """The limits of one tier; a missing one is not checked in this tier.
+
+    ``net_current_na`` is what imbalance between a pulse's phases may leave, ``array_charge_nc_per_s`` and
+    ``session_charge_uc`` hold for all electrodes together, ``compliance_share`` is a share of the compliance voltage.
+    """
 
     amplitude_ua: Limit | None = None
     charge_per_phase_nc: Limit | None = None
     charge_density_uc_per_cm2: Limit | None = None
     shannon_k: Limit | None = None
+    compliance_share: Limit | None = None
     slot_current_ua: Limit | None = None
+    total_current_ua: Limit | None = None
     simultaneous: Limit | None = None
     rate_hz: Limit | None = None
+    net_current_na: Limit | None = None
     average_charge_nc_per_s: Limit | None = None
+    array_charge_nc_per_s: Limit | None = None
+    session_charge_uc: Limit | None = None
 
 
 class Limits(Strict):
@@ -176,7 +185,10 @@ class ArrayConfig(Strict):
 
 
 class StimulatorConfig(Strict):
-    """A stimulator's capabilities and electrical limits; currents on the wire are ``code * lsb_na``."""
+    """A stimulator's capabilities and electrical limits; currents on the wire are ``code * lsb_na``.
+
+    ``phase_mismatch`` is the largest share of a phase's charge by which its two phases differ (chosen: 1 %).
+    """
 
     name: str
     summary: str
@@ -189,6 +201,7 @@ class StimulatorConfig(Strict):
     recovery_us: Annotated[int, Field(ge=0)]
     rate_hz: tuple[PositiveFloat, PositiveFloat]
     compliance_v: PositiveFloat
+    phase_mismatch: Annotated[float, Field(ge=0, le=1)] = 0.01
     limits: Limits
 
     @property

@@ -24,14 +24,17 @@ OPEN_MAGIC = b"PVOPEN1\0"
 _OPEN = struct.Struct("<8sI32s32s")
 _REPLY = struct.Struct("<BBQI")
 _RECEIPT = struct.Struct("<IQ")
-_TELEMETRY = struct.Struct("<IQBIQQB")
+_TELEMETRY = struct.Struct("<IQBIQQffiHB")
 
 
 class Command(IntEnum):
     """The first byte of a sealed command. STOP and ABORT towards silence are always obeyed.
 
     RECORD names an electrode (u16) whose evoked rate the reply's ``detail`` gives, in mHz: arrays record as well as
-    stimulate; one that cannot answers TYPE.
+    stimulate; one that cannot answers TYPE. IMPEDANCE names an electrode (u16), ``detail`` is its impedance at 1 kHz in
+    ohm. READBACK names an electrode and one of five points (u8) of a pulse as driven now (before, end of the first
+    phase, of the gap, of the second phase, after), ``detail`` is the voltage in mV, signed. SELF_TEST runs the test of
+    power-up again, where nothing is driven.
     """
 
     CONFIGURE = 1
@@ -42,6 +45,9 @@ class Command(IntEnum):
     OFFSET = 6
     RESET = 7
     RECORD = 8
+    IMPEDANCE = 9
+    READBACK = 10
+    SELF_TEST = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +135,18 @@ def decode_receipt(payload: bytes) -> Receipt:
 
 def encode_telemetry(t: Telemetry) -> bytes:
     """Return the telemetry's payload."""
-    head = _TELEMETRY.pack(t.seq, t.t_ns, t.state, t.session, t.accepted, t.skipped, len(t.refused))
+    health = (t.power_mw, t.warming_c, t.net_charge_pc, t.watchdog_ms)
+    head = _TELEMETRY.pack(t.seq, t.t_ns, t.state, t.session, t.accepted, t.skipped, *health, len(t.refused))
     return head + np.asarray(t.refused, "<u8").tobytes() + t.reason.encode()
 
 
 def decode_telemetry(payload: bytes) -> Telemetry:
     """Invert ``encode_telemetry``."""
     try:
-        seq, t_ns, state, session, accepted, skipped, kinds = _TELEMETRY.unpack_from(payload)
+        seq, t_ns, state, session, accepted, skipped, *health, kinds = _TELEMETRY.unpack_from(payload)
         refused = np.frombuffer(payload, "<u8", kinds, _TELEMETRY.size)
         reason = payload[_TELEMETRY.size + 8 * kinds :].decode()
-        return Telemetry(
-            seq, t_ns, ImplantState(state), reason, session, accepted, tuple(int(x) for x in refused), skipped
-        )
+        counts = tuple(int(x) for x in refused)
+        return Telemetry(seq, t_ns, ImplantState(state), reason, session, accepted, counts, skipped, *health)
     except (struct.error, ValueError):
         raise WireError(Refusal.LAYOUT) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,21 +33,39 @@ class Cap:
 
 
 @dataclass(frozen=True, slots=True)
-class GuardLimits:
-    """Everything the guard enforces on n electrodes; built by ``guard_limits`` from a rig.
+class Totals:
+    """One tier's limits on what is no single pulse; infinite where the tier has none.
 
-    ``hold_s`` is how long the implant obeys a pattern that no other follows.
+    ``net_current_na`` is the direct current that an electrode may be left with where its phases do not quite balance;
+    ``slot_current_ua`` and ``simultaneous`` hold in each raster slot, ``total_current_ua`` for a whole sweep.
+    ``average_nc_per_s`` holds for each electrode, ``array_nc_per_s`` for all together, both as leaky buckets.
+    """
+
+    rate_hz: float = math.inf
+    net_current_na: float = math.inf
+    slot_current_ua: float = math.inf
+    simultaneous: float = math.inf
+    total_current_ua: float = math.inf
+    average_nc_per_s: float = math.inf
+    array_nc_per_s: float = math.inf
+    session_uc: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLimits:
+    """Everything the guard enforces and reports on n electrodes; built by ``guard_limits`` from a rig.
+
+    ``hold_s`` is how long the implant obeys a pattern that no other follows; ``mismatch`` the share of a phase's charge
+    by which the second may differ.
     """
 
     caps: tuple[Cap, ...]
+    hard: Totals
+    advisory: Totals
     enabled: Mask
     lsb_ua: float
-    max_rate_hz: float
     slots: int
-    slot_current_ua: float
-    simultaneous: int
-    average_nc_per_s: float
-    advisory_average_nc_per_s: float
+    mismatch: float
     hold_s: float
 
 
@@ -58,27 +76,44 @@ def guard_limits(rig: Rig) -> GuardLimits:
     tiers = [(tier, "hard") for tier in hard] + [(tier, "advisory") for tier in advisory]
     caps = [cap for tier, name in tiers for cap in _caps(rig, tier, name)]
     maximum, full_scale_ua = rig.calibration.column("max_ua"), rig.stimulator.full_scale_na / 1000
-    compliance_ua = COMPLIANCE_MARGIN * 1e3 * rig.stimulator.compliance_v / rig.calibration.column("impedance_kohm")
     caps.append(_current_cap("calibrated maximum", "hard", float(maximum.max()), maximum))
-    caps.append(_current_cap("compliance voltage", "hard", float(compliance_ua.min()), compliance_ua))
+    caps.append(_compliance(rig, min(COMPLIANCE_MARGIN, _least(hard, "compliance_share")), "hard"))
     caps.append(_current_cap("full scale", "hard", full_scale_ua, full_scale_ua))
     period_hz = 1e6 / (rig.config.modulator.raster_groups * slot_us(rig))
+    fastest = min(period_hz, rig.stimulator.rate_hz[1], _least(hard, "rate_hz"))
     return GuardLimits(
         tuple(caps),
+        replace(_totals(hard), rate_hz=fastest, simultaneous=min(rig.electrodes, _least(hard, "simultaneous"))),
+        _totals(advisory),
         rig.calibration.column("enabled").astype(bool),
         rig.stimulator.lsb_na / 1000,
-        min([period_hz, rig.stimulator.rate_hz[1]] + [t.rate_hz.value for t in hard if t.rate_hz]),
         rig.config.modulator.raster_groups,
-        min([np.inf] + [t.slot_current_ua.value for t in hard if t.slot_current_ua]),
-        int(min([rig.electrodes] + [t.simultaneous.value for t in hard if t.simultaneous])),
-        _least_average(hard),
-        _least_average(advisory),
+        rig.stimulator.phase_mismatch,
         min(rig.link.ttl_ms, SAFE_AFTER_MS) / 1000,
     )
 
 
-def _least_average(tiers: tuple[Tier, Tier]) -> float:
-    return min([math.inf] + [tier.average_charge_nc_per_s.value for tier in tiers if tier.average_charge_nc_per_s])
+def _totals(tiers: tuple[Tier, Tier]) -> Totals:
+    return Totals(
+        _least(tiers, "rate_hz"),
+        _least(tiers, "net_current_na"),
+        _least(tiers, "slot_current_ua"),
+        _least(tiers, "simultaneous"),
+        _least(tiers, "total_current_ua"),
+        _least(tiers, "average_charge_nc_per_s"),
+        _least(tiers, "array_charge_nc_per_s"),
+        _least(tiers, "session_charge_uc"),
+    )
+
+
+def _least(tiers: tuple[Tier, Tier], name: str) -> float:
+    limits = [getattr(tier, name) for tier in tiers]
+    return min((limit.value for limit in limits if limit is not None), default=math.inf)
+
+
+def _compliance(rig: Rig, share: float, tier: str) -> Cap:
+    most_ua = share * 1e3 * rig.stimulator.compliance_v / rig.calibration.column("impedance_kohm")
+    return _current_cap("compliance voltage", tier, float(most_ua.min()), most_ua)
 
 
 def _current_cap(rule: str, tier: str, limit: float, current_ua: float | F64) -> Cap:
@@ -99,4 +134,6 @@ def _caps(rig: Rig, tier: Tier, name: str) -> list[Cap]:
     if (limit := tier.shannon_k) and rig.array.contact.scale == "macro":
         most_nc = 1e3 * np.sqrt(10**limit.value * area_cm2)
         caps.append(Cap("Shannon", name, float(most_nc.min()), "nC", math.inf, most_nc, 1.0))
+    if (limit := tier.compliance_share) and name == "advisory":
+        caps.append(_compliance(rig, limit.value, name))
     return caps

@@ -103,6 +103,8 @@ SAFE_AFTER_MS = 250
 class ImplantState(IntEnum):
     """The implant's fail-safe states; only STIMULATING drives electrodes.
 
+    SELF_TEST at power-up and on command; a failed one ends in LOCKED.
+
     SILENT after power-up; ARMED once configured and armed; HOLD (no new pulses) while frames are missing; SAFE after
     the link was lost; LOCKED after a fault or ABORT, until an explicit reset; STOPPED after STOP, which a device must
     not undo without a person.
@@ -115,6 +117,7 @@ class ImplantState(IntEnum):
     SAFE = 4
     LOCKED = 5
     STOPPED = 6
+    SELF_TEST = 7
 
 
 class Refusal(IntEnum):
@@ -163,7 +166,9 @@ class Receipt:
 class Telemetry:
     """The implant's health; ``accepted`` and ``refused`` (by ``Refusal`` code) count tiles since power-up.
 
-    ``skipped`` counts whole patterns that were out of date when the implant came to read them.
+    ``skipped`` counts whole patterns that were out of date when the implant came to read them. ``warming_c`` is above
+    the body's temperature, ``net_charge_pc`` the most that is left on any electrode, ``watchdog_ms`` how long until the
+    implant falls silent without a valid frame.
     """
 
     seq: int
@@ -174,6 +179,10 @@ class Telemetry:
     accepted: int
     refused: tuple[int, ...]
     skipped: int
+    power_mw: float = 0.0
+    warming_c: float = 0.0
+    net_charge_pc: int = 0
+    watchdog_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Two tiers: *hard* limits are enforced (clamped or silenced) and reported, *advisory* ones only reported. The guard never
 raises a charge, rounds toward less, turns NaN into silence, and its instantaneous limits are idempotent. A research
-simulator's guard, informed by the literature named in ``hardware_configs``; not a safety case.
+simulator's guard, informed by the literature named in ``hardware_configs``; not a safety case. ``docs/guard.md``.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import reduce
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,7 @@ from prosthesis.messages import U8, Intervention, StimulationPattern, readonly
 
 F64 = npt.NDArray[np.float64]
 Real = npt.NDArray[np.floating]
+Who: TypeAlias = tuple[U8, F64]
 BUCKET_S = 10.0
 NEWS = 1 + 1e-6
 
@@ -41,6 +43,7 @@ class Guard:
     def __init__(self, limits: GuardLimits) -> None:
         self._limits = limits
         hard, unlimited = [cap for cap in limits.caps if cap.tier == "hard"], np.full(len(limits.enabled), math.inf)
+        self._together = np.zeros(len(limits.enabled), np.uint8)
         self._disabled = np.flatnonzero(~limits.enabled)
         self._current_ua = reduce(np.minimum, [cap.current_ua for cap in hard], unlimited)
         self._least_ua = NEWS * reduce(np.minimum, [cap.current_ua for cap in limits.caps], unlimited)
@@ -71,7 +74,12 @@ class Guard:
         allowed = np.minimum(amplitude, self._current_ua)
         np.minimum(allowed, self._charge_nc * 1e3 / width, out=allowed)
         rate = self._limit_rate(rate, found)
-        allowed = self._limit_average(allowed, _flow(allowed, width, rate), state, found)
+        flow = _flow(allowed, width, rate)
+        left_na = flow * self._limits.mismatch  # nC/s are nA
+        if self._over("balance", "nA", "net_current_na", left_na, found):
+            allowed *= np.minimum(1.0, self._limits.hard.net_current_na / np.maximum(left_na, 1e-12))
+            flow = _flow(allowed, width, rate)
+        allowed = self._limit_doses(allowed, flow, state, found)
         allowed = self._round_down(allowed, amplitude)
         allowed = self._limit_slots(allowed, slot, found)
         pattern = replace(
@@ -122,47 +130,63 @@ class Guard:
                 worst = float((asked * cap.in_unit)[over].max())
                 found.append(Intervention(cap.rule, cap.tier, count, worst, cap.limit, cap.unit))
 
-    def _limit_rate(self, rate: Real, found: list[Intervention]) -> Real:
-        limit = self._limits.max_rate_hz
-        if rate.max() <= limit:
-            return rate
-        count = int(np.count_nonzero(rate > limit))
-        found.append(Intervention("rate", "hard", count, float(rate.max()), limit, "Hz"))
-        return np.minimum(rate, limit)
+    def _over(
+        self,
+        rule: str,
+        unit: str,
+        limit: str,
+        values: npt.NDArray[Any],
+        found: list[Intervention],
+        who: Who | None = None,
+    ) -> bool:
+        """Report ``values`` above the tiers' ``limit`` (a field of ``Totals``); tell whether the hard one is exceeded.
 
-    def _limit_average(self, amplitude: F64, flow: F64, state: GuardState, found: list[Intervention]) -> F64:
-        """Silence the electrodes whose average would be over the limit if no other pattern followed this one."""
-        hard, advisory = self._limits.average_nc_per_s, self._limits.advisory_average_nc_per_s
-        worst = float(state.average_nc_per_s.max())
-        if worst > advisory:
-            over = int(np.count_nonzero(state.average_nc_per_s > advisory))
-            found.append(Intervention("average charge", "advisory", over, worst, advisory, "nC/s"))
-        coming = _fill(state.average_nc_per_s, flow, self._limits.hold_s)
-        spent = (coming > hard) & (flow > 0)
-        if not spent.any():
+        There is one value for each electrode, or one for each group of those ``who`` (group u8[n], amplitude f64[n]).
+        """
+        worst, hard = float(values.max()), getattr(self._limits.hard, limit)
+        for tier, most in (("hard", hard), ("advisory", getattr(self._limits.advisory, limit))):
+            if worst > most * NEWS:
+                over = values > most * NEWS
+                count = int(np.count_nonzero(over if who is None else over[who[0][who[1] > 0]]))
+                found.append(Intervention(rule, tier, count, worst, most, unit))
+        return bool(worst > hard * NEWS)
+
+    def _limit_rate(self, rate: Real, found: list[Intervention]) -> Real:
+        over = self._over("rate", "Hz", "rate_hz", rate, found)
+        return np.minimum(rate, self._limits.hard.rate_hz) if over else rate
+
+    def _limit_doses(self, amplitude: F64, flow: F64, state: GuardState, found: list[Intervention]) -> F64:
+        """Silence each electrode, or all, whose dose would be over its limit if no other pattern followed this one."""
+        hold_s, driven = self._limits.hold_s, flow > 0
+        if not driven.any():
             return amplitude
-        found.append(Intervention("average charge", "hard", int(spent.sum()), float(coming[spent].max()), hard, "nC/s"))
-        return np.where(spent, 0.0, amplitude)
+        coming = _fill(state.average_nc_per_s, flow, hold_s)
+        everyone = (self._together, amplitude)
+        session_uc = np.array([state.session_uc + float(flow.sum()) * hold_s * 1e-3])
+        spent = self._over("session charge", "uC", "session_uc", session_uc, found, everyone)
+        spent |= self._over("array charge", "nC/s", "array_nc_per_s", coming.sum(keepdims=True), found, everyone)
+        coming[~driven] = 0.0
+        if self._over("average charge", "nC/s", "average_nc_per_s", coming, found):
+            amplitude = np.where(coming > self._limits.hard.average_nc_per_s * NEWS, 0.0, amplitude)
+        return np.zeros_like(amplitude) if spent else amplitude
 
     def _limit_slots(self, amplitude: F64, slot: U8, found: list[Intervention]) -> F64:
-        limits = self._limits
+        limits, hard = self._limits, self._limits.hard
         counts = np.bincount(slot, amplitude > 0, limits.slots)
-        if counts.max() > limits.simultaneous:
-            worst, over = float(counts.max()), int(np.maximum(counts - limits.simultaneous, 0).sum())
-            found.append(Intervention("simultaneous", "hard", over, worst, limits.simultaneous, "electrodes"))
-            amplitude = _keep_strongest(amplitude, slot, limits.simultaneous)
+        if self._over("simultaneous", "electrodes", "simultaneous", counts, found, (slot, amplitude)):
+            amplitude = _keep_strongest(amplitude, slot, int(hard.simultaneous))
         totals = np.bincount(slot, amplitude, limits.slots)
-        if totals.max() > limits.slot_current_ua * NEWS:
-            scale = np.minimum(1.0, limits.slot_current_ua / np.maximum(totals, 1e-12))[slot]
-            changed = int(np.count_nonzero((scale < 1) & (amplitude > 0)))
-            worst, limit = float(totals.max()), limits.slot_current_ua
-            found.append(Intervention("slot current", "hard", changed, worst, limit, "uA"))
-            amplitude = self._round_down(amplitude * scale, amplitude)
-        return amplitude
+        total = totals.sum(keepdims=True)
+        over = self._over("slot current", "uA", "slot_current_ua", totals, found, (slot, amplitude))
+        over |= self._over("total current", "uA", "total_current_ua", total, found, (self._together, amplitude))
+        if not over:
+            return amplitude
+        scale = np.minimum(hard.slot_current_ua / np.maximum(totals, 1e-12), hard.total_current_ua / total)
+        return self._round_down(amplitude * np.minimum(scale, 1.0)[slot], amplitude)
 
     def _round_down(self, amplitude: F64, wanted: F64) -> F64:
-        # 1e-3 LSB forgives float32's rounding of a whole number of LSBs; the minimum keeps it from ever raising
-        steps = np.floor(amplitude * (1 / self._limits.lsb_ua) + 1e-3)
+        # 1e-3 LSB forgives float32's rounding of what was asked for in whole LSBs; at a limit float64's is far smaller
+        steps = np.floor(amplitude * (1 / self._limits.lsb_ua) + np.where(amplitude < wanted, 1e-6, 1e-3))
         steps *= self._limits.lsb_ua
         return np.minimum(steps, wanted)
 

@@ -109,7 +109,7 @@ class CrosstalkModulator(PulseModulator):
         hard = [cap for cap in limits.caps if cap.tier == "hard"]
         caps = [np.minimum(cap.current_ua, cap.charge_nc * 1e3 / width_us) for cap in hard]
         self._most_ua: F64 = np.minimum.reduce([np.broadcast_to(cap, self._threshold.shape) for cap in caps])
-        self._slot_ua, self._simultaneous = limits.slot_current_ua, limits.simultaneous
+        self._slot_ua, self._simultaneous = limits.hard.slot_current_ua, limits.hard.simultaneous
 
     def _currents(self, activity: F32) -> F64:
         wanted = (activity > 0) & (activity >= self._least) & self._enabled

@@ -1,16 +1,17 @@
-"""The world's verbs: ``sim``, ``patient``, ``demo`` and ``report``. Handlers import what they need when called."""
+"""The world's verbs; handlers import what they need when called."""
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
 from prosthesis.commands import Verbs, add_verb
 from prosthesis.errors import MissingExtraError
 
-SEEN_RIG, LOOP_RIG = "icvp400", "utah96_latent"
+SEEN_RIG, LOOP_RIG, FUZZ_RIG = "icvp400", "utah96_latent", "utah96"
 RIG = "a shipped rig's name, or the path of a YAML file"
 
 
@@ -38,6 +39,8 @@ def register(verbs: Verbs) -> None:
     p.add_argument("--world", metavar="NAME", help="another patient than the rig's, e.g. human_v1_habituating")
     p.add_argument("--air", metavar="NAME", help="link to use instead of the rig's, e.g. radio_200kbps, bench_crc")
     p.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
+    p.add_argument("--faults", type=Path, metavar="FILE", help="YAML file of faults, their onsets counted from now")
+    p.add_argument("--live", action="store_true", help="take faults from the terminal: open electrodes=3 duration_s=1")
     p.add_argument("--slow-ms", type=float, default=0.0, metavar="MS", help="slow the world down by MS a frame")
     p = add_verb(
         verbs,
@@ -53,6 +56,28 @@ def register(verbs: Verbs) -> None:
     )
     p.add_argument("--patient", type=int, default=0, metavar="N", help="which patient of this world (default 0)")
     p.add_argument("--day", type=float, default=0.0, metavar="D", help="days after surgery (default 0)")
+    p = add_verb(
+        verbs,
+        "fuzz",
+        _fuzz,
+        "send hostile patterns and packets through guard, wire and implant",
+        "prosthesis fuzz --frames 20000",
+    )
+    p.add_argument("rig", nargs="?", default=FUZZ_RIG, metavar="RIG", help=f"{RIG} (default {FUZZ_RIG})")
+    p.add_argument("--frames", type=int, default=20_000, metavar="N", help="how many (default 20000)")
+    p.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is random (default 0)")
+    p.add_argument("--out", type=Path, metavar="FILE", help="write the whole report as JSON")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p = add_verb(
+        verbs,
+        "drill",
+        _drill,
+        "put faults into the whole path in simulated time: who notices, how soon, what the electrodes do",
+        "prosthesis drill --fault 'missed_phase electrodes=3'",
+    )
+    p.add_argument("rig", nargs="?", default=FUZZ_RIG, metavar="RIG", help=f"{RIG} (default {FUZZ_RIG})")
+    p.add_argument("--fault", metavar="WORDS", help="one fault: its kind, then key=value (default: all kinds in turn)")
+    p.add_argument("--faults", type=Path, metavar="FILE", help="faults from a YAML file")
     p = add_verb(verbs, "report", _report, "make a report and a film of a recording", "prosthesis report run.mcap")
     p.add_argument("log", type=Path, metavar="LOG", help="a recording made with 'run --record' or 'demo'")
     p.add_argument("--rig", metavar="RIG", help="the rig that was recorded, if the recording does not say")
@@ -70,6 +95,7 @@ def _require_packages() -> None:
 
 def _sim(arguments: argparse.Namespace) -> int:
     _require_packages()
+    from prosthesis_sim.faults import load_faults
     from prosthesis_sim.simulate import simulate
 
     simulate(
@@ -83,6 +109,8 @@ def _sim(arguments: argparse.Namespace) -> int:
         slow_s=arguments.slow_ms / 1000,
         air=arguments.air,
         say=_say,
+        faults=load_faults(arguments.faults) if arguments.faults else (),
+        lines=sys.stdin if arguments.live else None,
     )
     return 0
 
@@ -121,6 +149,34 @@ def _patient(arguments: argparse.Namespace) -> int:
     save_calibration(calibration, out)
     _say(f"{sum(calibration.enabled)} of {calibration.electrodes} electrodes evoke phosphenes; wrote {out}")
     return 0
+
+
+def _fuzz(arguments: argparse.Namespace) -> int:
+    _require_packages()
+    from prosthesis_sim.fuzz import fuzz, table
+
+    report = fuzz(arguments.rig, arguments.frames, arguments.seed, _say)
+    text = json.dumps(report.as_json(), indent=1)
+    if arguments.out:
+        arguments.out.write_text(text + "\n", encoding="utf-8")
+    print(text if arguments.json else "\n".join(table(report)))
+    return 0 if report.clean else 1
+
+
+def _drill(arguments: argparse.Namespace) -> int:
+    _require_packages()
+    from prosthesis_sim.drill import drill, standard
+    from prosthesis_sim.faults import Kind, load_faults, parse_fault
+
+    faults = [standard(kind) for kind in Kind]
+    if arguments.fault:
+        faults = [parse_fault(arguments.fault)]
+    elif arguments.faults:
+        faults = list(load_faults(arguments.faults))
+    print("| where | kind | what | noticed by | within | noticed after | what the electrodes did | limits broken |")
+    print("|---|---|---|---|---|---|---|---|")
+    records = drill(arguments.rig, faults, print)
+    return 0 if all(record.as_expected for record in records) else 1
 
 
 def _report(arguments: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from prosthesis import control
 from prosthesis.control import Command, Reply
-from prosthesis.messages import Refusal
+from prosthesis.messages import ImplantState, Refusal
 from prosthesis.sealing import Sealing
 from prosthesis.wire import (
     Direction,
@@ -133,6 +133,20 @@ class ImplantDoor:
                 if electrode >= implant.electrodes:
                     return Refusal.LAYOUT, 0
                 return Refusal.NONE, round(1000 * self._record(electrode))
+            case Command.IMPEDANCE if len(body) == 2:
+                (electrode,) = struct.unpack("<H", body)
+                if electrode >= implant.electrodes:
+                    return Refusal.LAYOUT, 0
+                if implant.state is ImplantState.STIMULATING:
+                    return Refusal.NOT_READY, 0  # it takes a current of its own
+                return Refusal.NONE, implant.monitor.impedance_ohm(electrode)
+            case Command.READBACK if len(body) == 3:
+                electrode, point = struct.unpack("<HB", body)
+                if electrode >= implant.electrodes or point > 4:
+                    return Refusal.LAYOUT, 0
+                return Refusal.NONE, implant.monitor.readback_mv(electrode, point)
+            case Command.SELF_TEST:
+                return implant.self_test("self-test by host"), 0
             case Command.CLOCK:
                 pass  # the reply carries the time
             case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,8 @@ from prosthesis.wire import PacketType, holds_stop, split
 from prosthesis_sim.channel import Channel
 from prosthesis_sim.door import ImplantDoor
 from prosthesis_sim.electrodes import place
+from prosthesis_sim.faults.board import FaultBoard
+from prosthesis_sim.faults.catalogue import Fault
 from prosthesis_sim.implant import Implant
 from prosthesis_sim.participant import Participant
 from prosthesis_sim.patient import WorldConfig
@@ -53,22 +55,32 @@ class Emulator:
         now_ns: Callable[[], int],
         see: bool = True,
         day: float = 0.0,
+        faults: Sequence[Fault] = (),
     ) -> None:
-        self._now_ns, self._see = now_ns, see
-        self.implant = Implant(rig, now_ns())
+        self.faults = FaultBoard(faults, now_ns(), patient + 3)
+        self._true_ns, self._see = now_ns, see
         array = place(rig.config.implant, rig.array)
         self.world = World(config, array, patient, day)
+        self.implant = Implant(rig, now_ns(), self.world.person.impedance)
         self.evoked_hz = recording(self.world, array)
         self.participant = Participant(self.world, patient + 1)
         self._door = ImplantDoor(self.implant, identity, allowed, self._record, Sealing(rig.link.sealing))
         self.channel = Channel(rig.link.radio, patient + 2)
         self.uplink = Channel(rig.link.radio, patient + 3)
         self._waiting: bytes | None = None
+        self._lived_ns = now_ns()
 
-    def command(self, data: bytes) -> bytes:
-        """Answer one command message."""
+    def _now_ns(self) -> int:
+        return self.faults.clock_ns(self._true_ns())
+
+    def command(self, data: bytes) -> bytes | None:
+        """Answer one command message; ``None`` where a fault keeps it, or the reply, from arriving."""
         self._live(self._now_ns())
-        return self._door.answer(data, self._now_ns())
+        if not self.faults.answers(self.implant):
+            return None
+        reply = self._door.answer(data, self._now_ns())
+        self.faults.again(lambda command: reply, data)
+        return reply
 
     def allow(self, allowed: frozenset[bytes]) -> None:
         """Obey these devices from now on, and no other."""
@@ -80,6 +92,10 @@ class Emulator:
 
         STOP waits for nothing but the packet on the air.
         """
+        for arrived in self.faults.hears(message, self._true_ns()):
+            self._hear(arrived)
+
+    def _hear(self, message: bytes) -> None:
         if holds_stop(message):
             self.channel.send(split(message), self._now_ns())
             return
@@ -102,6 +118,9 @@ class Emulator:
 
     def step(self, *, look: bool = False) -> Outcome:
         """Live until now; obey what has arrived. A percept is made when a pattern was obeyed, or to ``look``."""
+        self.faults.again(lambda command: self._door.answer(command, self._now_ns()))
+        for late in self.faults.late(self._true_ns()):
+            self._hear(late)
         received_ns = self._now_ns()
         self._transmit(received_ns)
         delivered: list[Delivered] = []
@@ -137,10 +156,21 @@ class Emulator:
     def _up(self, kind: PacketType, payload: bytes) -> bytes | None:
         """Seal one packet and return what comes of it at the device; the way up is not slow, but as noisy."""
         packet = self.implant.seal_up(kind, payload)
-        return None if packet is None else self.uplink.pass_now(packet, self._now_ns())
+        if packet is None or not self.faults.talks(self.implant):
+            return None
+        return self.uplink.pass_now(packet, self._now_ns())
 
     def _live(self, until_ns: int) -> list[Delivered]:
-        delivered = self.implant.advance(until_ns)
+        true_ns = self._true_ns()
+        delivered = []
+        # a fault that began or ended since the last step did so at its own time
+        while (change_ns := self.faults.next_change_ns(self._lived_ns)) <= true_ns:
+            delivered += self.implant.advance(min(until_ns, self.faults.clock_ns(change_ns)))
+            self.faults.apply(self.implant, change_ns)
+            self._lived_ns = change_ns
+        self.faults.apply(self.implant, true_ns)
+        self._lived_ns = true_ns
+        delivered += self.implant.advance(until_ns)
         for piece in delivered:
             self.world.step(piece)
             self.participant.watch()

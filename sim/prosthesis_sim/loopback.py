@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from prosthesis.errors import LinkError
 from prosthesis.protocols import Clock
 from prosthesis_sim.emulator import Emulator
 
@@ -38,7 +39,10 @@ class LoopbackLink:
 
     def request(self, data: bytes, timeout_s: float) -> bytes:
         """Return the reply to a command."""
-        return self._emulator.command(data)
+        reply = self._emulator.command(data)
+        if reply is None:
+            raise LinkError("no implant answers; check that it has power and is in reach")
+        return reply
 
     def close(self) -> None:
         """Nothing to release."""

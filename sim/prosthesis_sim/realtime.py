@@ -50,23 +50,6 @@ def shine_pulse(
 
 
 @numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def pulse(
-    phase: F64, rate_mhz: I64, amplitude_na: I64, width_us: I64, charge_fc: I64, dt_s: float, pulses: I32
-) -> None:
-    """Run the pulse clock for ``dt_s``: move ``phase`` f64[n] (pulses), count whole ``pulses``, add up ``charge_fc``.
-
-    The clock also runs for silent electrodes. 1e-9 of a pulse forgives the sum's own rounding, so that 10 ms at 300 Hz
-    are three pulses.
-    """
-    for n in range(len(phase)):
-        at = phase[n] + rate_mhz[n] * dt_s * 1e-3
-        whole = math.floor(at + 1e-9)
-        phase[n] = at - whole
-        pulses[n] = whole if amplitude_na[n] > 0 else 0
-        charge_fc[n] += pulses[n] * amplitude_na[n] * width_us[n]
-
-
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _mixed(fast: float, rate: float, t: float) -> float:
     """Return the integral of exp(-fast (t - s)) exp(-rate s) over s from 0 to t."""
     gap = abs(fast - rate)

@@ -181,7 +181,8 @@ class Server:
             peer, *parts = self._commands.recv_multipart()
             if len(parts) == 1:  # whoever sends otherwise speaks another protocol
                 reply = self._emulator.command(parts[0][4:])
-                self._commands.send_multipart([peer, parts[0][:4] + reply])
+                if reply is not None:
+                    self._commands.send_multipart([peer, parts[0][:4] + reply])
 
     def _answer_participant(self) -> None:
         participant = self._emulator.participant

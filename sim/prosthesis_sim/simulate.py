@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TextIO
 
 import zmq
 
 from prosthesis.config import load_rig
+from prosthesis.errors import ConfigError
 from prosthesis.links.keys import load_keys
 from prosthesis.links.zmq import WORLD_TAPS, plain
 from prosthesis.messages import Event, Message
 from prosthesis.taps import Tap
 from prosthesis_sim.emulator import Emulator
+from prosthesis_sim.faults.board import FaultBoard
+from prosthesis_sim.faults.catalogue import Fault, parse_fault
 from prosthesis_sim.patient import load_world
 from prosthesis_sim.serve import Server
 
@@ -30,9 +35,12 @@ def simulate(
     slow_s: float = 0.0,
     air: str | None = None,
     say: Callable[[str], None] = lambda text: None,
+    faults: Sequence[Fault] = (),
+    lines: TextIO | None = None,
 ) -> None:
     """Be the rig's implant and ``patient``, ``day`` days after surgery, for ``seconds`` or until told to end.
 
+    ``faults`` count their onsets from now; ``lines`` of text (a terminal's) add more while it runs, ``clear`` ends all.
     Raises ``ConfigError`` for a wrong rig, world or key, ``LinkError`` when the ports are taken.
     """
     rig = load_rig(rig_name, uncalibrated=True, air=air)
@@ -41,7 +49,9 @@ def simulate(
     keys = load_keys("implant")
     world = world or rig.config.world
     config = load_world(world, rig.path.parent)
-    emulator = Emulator(rig, config, keys.identity, keys.allowed_raw(), patient, time.monotonic_ns, day=day)
+    emulator = Emulator(
+        rig, config, keys.identity, keys.allowed_raw(), patient, time.monotonic_ns, day=day, faults=faults
+    )
     emulator.world.warm_up()
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     tap = Tap(f"tcp://{host}:{port + WORLD_TAPS}", context)
@@ -54,10 +64,44 @@ def simulate(
     try:
         server = Server(emulator, keys, host, port, publish, slow_s, plain=bench)
         say(f"{rig.electrodes} electrodes in world '{world}' listen at {host}:{port}; Ctrl-C ends")
-        server.run(_stopper(seconds))
+        stopper, spoken = _stopper(seconds), _reader(lines)
+
+        def until() -> bool:
+            while not spoken.empty():
+                say(obey(spoken.get(), emulator.faults, time.monotonic_ns()))
+            return stopper()
+
+        server.run(until)
     finally:
         tap.close()
         context.term()
+
+
+def obey(text: str, board: FaultBoard, now_ns: int) -> str:
+    """Do what a line says, ``clear`` or a fault; return what was done, or what was wrong with it."""
+    if text == "clear":
+        board.clear()
+        return "all faults ended"
+    try:
+        fault = parse_fault(text)
+    except ConfigError as error:
+        return str(error)
+    board.add(fault, now_ns)
+    return f"fault {fault.kind.value} begins in {fault.onset_s:g} s"
+
+
+def _reader(lines: TextIO | None) -> queue.SimpleQueue[str]:
+    """Return a queue that a thread fills with the lines of text that are not empty."""
+    spoken: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in lines or ():
+            if line.strip():
+                spoken.put(line.strip())
+
+    if lines is not None:
+        threading.Thread(target=read, daemon=True).start()
+    return spoken
 
 
 def _stopper(seconds: float | None) -> Callable[[], bool]:

@@ -47,7 +47,7 @@ def test_no_slot_is_fuller_than_the_stimulators_sources(rig: Rig) -> None:
     modulator = rig.config.modulator
     arrays = len(rig.config.implant.placements)
     slot = raster_slots(rig.array, arrays, modulator.raster_groups, modulator.raster_order)
-    assert np.bincount(slot).max() <= guard_limits(rig).simultaneous
+    assert np.bincount(slot).max() <= guard_limits(rig).hard.simultaneous
 
 
 def test_arrays_do_not_touch(rig: Rig) -> None:

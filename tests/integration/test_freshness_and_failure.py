@@ -241,5 +241,5 @@ def test_the_implant_refuses_a_plain_client(sim, port):
 
 
 def test_states_are_the_documented_ones():
-    names = ["SILENT", "ARMED", "STIMULATING", "HOLD", "SAFE", "LOCKED", "STOPPED"]
+    names = ["SILENT", "ARMED", "STIMULATING", "HOLD", "SAFE", "LOCKED", "STOPPED", "SELF_TEST"]
     assert [state.name for state in ImplantState] == names

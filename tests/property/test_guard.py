@@ -29,6 +29,10 @@ def pattern(amplitude, width=None, rate=None, slot=None):
     )  # fmt: skip
 
 
+def with_hard(limits, **values):
+    return replace(limits, hard=replace(limits.hard, **values))
+
+
 def column(values=VALUES):
     return arrays(np.float32, N, elements=values)
 
@@ -110,7 +114,7 @@ def test_the_strongest_keep_their_slot_and_ties_go_to_the_lower_index(guard):
 
 
 def test_a_slot_over_its_total_is_scaled_down_to_whole_steps(limits):
-    guard = Guard(replace(limits, slot_current_ua=50.0))
+    guard = Guard(with_hard(limits, slot_current_ua=50.0))
     allowed, found, _ = guard.allow(pattern([60, 0, 0, 30]), guard.initial(), 0.0)
     # 50/90 of 60 and 30 is 33.33 and 16.66: rounded down to 0.1 uA
     assert np.allclose(allowed.amplitude_ua, [33.3, 0, 0, 16.6])
@@ -118,7 +122,7 @@ def test_a_slot_over_its_total_is_scaled_down_to_whole_steps(limits):
 
 
 def test_an_electrode_that_has_spent_its_average_charge_rests_until_it_has_leaked_away(limits):
-    guard = Guard(replace(limits, average_nc_per_s=600.0))
+    guard = Guard(with_hard(limits, average_nc_per_s=600.0))
     asked = pattern([40, 0, 0, 0])  # 40 uA x 200 us x 100 Hz = 800 nC/s
     state = guard.initial()
     seconds = 0.0
@@ -161,20 +165,20 @@ def test_what_is_booked_is_what_the_electrode_got_however_the_frames_come(guard,
 
 @given(frames=TIMES)
 def test_no_timing_of_frames_brings_an_average_over_its_limit(limits, frames):
-    guard = Guard(replace(limits, average_nc_per_s=20.0))
+    guard = Guard(with_hard(limits, average_nc_per_s=20.0))
     for state, _, _ in played(guard, frames):
-        assert state.average_nc_per_s[0] <= 20.0 * (1 + 1e-9)
+        assert state.average_nc_per_s[0] <= 20.0 * (1 + 1e-6)
 
 
 def test_bright_frames_cannot_hide_behind_short_dark_ones(limits):
-    guard = Guard(replace(limits, average_nc_per_s=300.0))
+    guard = Guard(with_hard(limits, average_nc_per_s=300.0))
     driven_nc = sum(amplitude * 20 * dt_s for _, amplitude, dt_s in played(guard, [(80, True), (5, False)] * 700))
     # 800 nC/s asked of 80 in 85 ms for 59.5 s; once the bucket of 300 nC/s x 10 s is full, 300 nC/s leak out of it
     assert 0.95 * 300 * 59.5 < driven_nc <= 300 * (59.5 + BUCKET_S)
 
 
 def test_after_a_lost_link_the_dark_time_is_not_charged(limits):
-    guard = Guard(replace(limits, average_nc_per_s=300.0))
+    guard = Guard(with_hard(limits, average_nc_per_s=300.0))
     frames = [(33, True)] * 60 + [(58_000, True)] + [(33, True)] * 30
     *_, (state, amplitude, _) = played(guard, frames)
     assert amplitude == 40.0
@@ -194,7 +198,7 @@ def test_a_disabled_electrode_is_silent_and_said_so(limits):
 
 
 def test_an_advisory_average_is_reported_and_changes_nothing(limits):
-    guard = Guard(replace(limits, advisory_average_nc_per_s=100.0))
+    guard = Guard(replace(limits, advisory=replace(limits.advisory, average_nc_per_s=100.0)))
     asked = pattern([40, 0, 0, 0])
     state = guard.initial()
     for _ in range(50):

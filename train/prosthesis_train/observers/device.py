@@ -37,10 +37,10 @@ class TorchDevice:
         slot = raster_slots(
             rig.array, len(rig.config.implant.placements), modulator.raster_groups, modulator.raster_order
         )
-        _refuse(rig, int(np.bincount(slot).max()), limits.simultaneous, limits.average_nc_per_s)
+        _refuse(rig, int(np.bincount(slot).max()), limits.hard.simultaneous, limits.hard.average_nc_per_s)
         self.enabled = torch.as_tensor(enabled)
         self.slot = torch.as_tensor(slot[enabled].astype(np.int64))
-        self.pulse_width_us, self.rate_hz = float(modulator.pulse_width_us), min(modulator.rate_hz, limits.max_rate_hz)
+        self.pulse_width_us, self.rate_hz = float(modulator.pulse_width_us), min(modulator.rate_hz, limits.hard.rate_hz)
         self._calibration, self._view, self._weights = calibration, view, dict[tuple[int, int], Tensor]()
         brightness, activity = (
             np.asarray(c)[enabled] for c in (calibration.curve.brightness, calibration.curve.activity)
@@ -56,7 +56,7 @@ class TorchDevice:
         most = np.minimum.reduce([np.broadcast_to(cap, limits.enabled.shape) for cap in caps])[enabled]
         self._lsb_ua = limits.lsb_ua
         self._most = _f64(np.minimum(most, ((1 << rig.stimulator.dac_bits) - 1) * limits.lsb_ua))
-        self._slot_ua = limits.slot_current_ua
+        self._slot_ua = limits.hard.slot_current_ua
         self._slots = torch.nn.functional.one_hot(self.slot, limits.slots).to(torch.float64)
 
     def fields(self, shape: tuple[int, int]) -> Tensor:
@@ -135,14 +135,14 @@ def _receptive_fields(calibration: Calibration, view: View, shape: tuple[int, in
     return torch.as_tensor(weights)
 
 
-def _refuse(rig: Rig, most_in_a_slot: int, simultaneous: int, average_nc_per_s: float) -> None:
+def _refuse(rig: Rig, most_in_a_slot: int, simultaneous: float, average_nc_per_s: float) -> None:
     modulator = rig.config.modulator
     if modulator.modulate != "amplitude" or modulator.solve != "curves":
         raise ConfigError(f"{rig.path}: key 'modulator': virtual patients know 'amplitude' and 'curves'; choose those")
     if most_in_a_slot > simultaneous or math.isfinite(average_nc_per_s):
         raise ConfigError(
             f"{rig.path}: virtual patients have no memory and give every electrode its slot; this rig's hard limits "
-            f"need both: {most_in_a_slot} electrodes in a slot of {simultaneous}, {average_nc_per_s:g} nC/s on average"
+            f"need both: {most_in_a_slot} electrodes in a slot of {simultaneous:g}, {average_nc_per_s:g} nC/s on average"
         )
 
 

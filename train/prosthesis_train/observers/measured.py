@@ -60,7 +60,7 @@ def most_alone_ua(rig: Rig) -> F64:
     caps = [np.minimum(cap.current_ua, cap.charge_nc * 1e3 / width_us) for cap in limits.caps if cap.tier == "hard"]
     most = np.minimum.reduce([np.broadcast_to(cap, (rig.electrodes,)) for cap in caps])
     # 1e-3 LSB as in the guard, which rounds a whole number of them to itself
-    steps: F64 = np.floor(np.minimum(most, limits.slot_current_ua) / limits.lsb_ua + 1e-3)
+    steps: F64 = np.floor(np.minimum(most, limits.hard.slot_current_ua) / limits.lsb_ua + 1e-3)
     return steps * limits.lsb_ua
 
 

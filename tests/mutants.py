@@ -1,0 +1,172 @@
+"""Changes the guard one small thing at a time, and asks its tests to notice each: ``python tests/mutants.py``.
+
+Every comparison, operator, constant, condition and name of a function of least and most is changed on its own, in a
+process of its own. Exit code 1 if a change goes unnoticed that is not listed below as making no difference.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGET = ROOT / "prosthesis" / "safety.py"
+TESTS = ["tests/unit/test_guard_rules.py"]
+LIMIT_S = 300
+COMPARE = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Is: ast.IsNot, ast.Eq: ast.NotEq}
+ARITHMETIC = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.BitAnd: ast.BitOr,
+              ast.BitOr: ast.BitAnd}  # fmt: skip
+NAMES = {"minimum": "maximum", "maximum": "minimum", "min": "max", "max": "min", "floor": "ceil"}
+# changes that make no difference, by the text of the line and of the change, each with the reason
+QUICK = "a first glance only decides whether to look closely, with the same result"
+EQUAL = "a value equal to its limit and its slack, which no step of a DAC is"
+SANE = "sane = amplitude.min() >= 0 and width.min() > 0 and rate.min() >= 0 and p.slot.max() < self._limits.slots"
+EQUIVALENT: dict[tuple[str, str], str] = {
+    (
+        "self._least_ua = NEWS * reduce(np.minimum, [cap.current_ua for cap in limits.caps], unlimited)",
+        "Mult -> Div",
+    ): QUICK,
+    ("self._least_nc = [NEWS * float(np.min(cap.charge_nc)) for cap in limits.caps]", "Mult -> Div"): QUICK,
+    ('if not (over_current if cap.unit == "uA" else most_nc > least_nc):', "if -> if False"): QUICK,
+    ("return np.minimum(rate, self._limits.hard.rate_hz) if over else rate", "if -> if True"): QUICK,
+    (SANE, "GtE -> Gt"): QUICK,
+    (SANE, "0 -> 1"): QUICK,
+    ("if sane and np.isfinite(amplitude.max() + width.max() + rate.max()) and not len(off):", "Add -> Sub"): QUICK,
+    ("if sane and np.isfinite(amplitude.max() + width.max() + rate.max()) and not len(off):", "if -> if False"): QUICK,
+    ("over = values > most * NEWS", "Gt -> GtE"): EQUAL,
+    (
+        "amplitude = np.where(coming > self._limits.hard.average_nc_per_s * NEWS, 0.0, amplitude)",
+        "Gt -> GtE",
+    ): EQUAL,
+    ("finite = np.isfinite(amplitude + width + rate)", "Add -> Sub"): "a difference is as finite as a sum",
+    ("over = asked > most * NEWS", "Gt -> GtE"): EQUAL,
+    ("if worst > most * NEWS:", "Gt -> GtE"): EQUAL,
+    ("return bool(worst > hard * NEWS)", "Gt -> GtE"): EQUAL,
+}
+
+
+def sites(tree: ast.AST) -> Iterator[tuple[int, str, str]]:
+    """Yield (number of the node, what to do with it, what is said of it) for every possible change."""
+    for number, node in enumerate(ast.walk(tree)):
+        match node:
+            case ast.Compare(ops=[op, *_]) if type(op) in COMPARE:
+                yield number, "compare", f"{type(op).__name__} -> {COMPARE[type(op)].__name__}"
+            case ast.BinOp(op=op) if type(op) in ARITHMETIC and not isinstance(op, ast.BitOr):  # nor annotations
+                yield number, "operator", f"{type(op).__name__} -> {ARITHMETIC[type(op)].__name__}"
+            case ast.AugAssign(op=op) if type(op) in ARITHMETIC:
+                yield number, "operator", f"{type(op).__name__}= -> {ARITHMETIC[type(op)].__name__}="
+            case ast.BoolOp(op=op):
+                yield number, "bool", f"{type(op).__name__} -> the other"
+            case ast.Constant(value=value) if isinstance(value, (int, float)) and not isinstance(value, bool):
+                yield number, "constant", f"{value} -> {value * 2 + 1}"
+            case ast.Attribute(attr=name) | ast.Name(id=name) if name in NAMES:
+                yield number, "name", f"{name} -> {NAMES[name]}"
+            case ast.If() | ast.IfExp():
+                yield number, "never", "if -> if False"
+                yield number, "always", "if -> if True"
+            case ast.UnaryOp(op=ast.Not() | ast.Invert() | ast.USub()):
+                yield number, "unary", f"{type(node.op).__name__} dropped"
+            case _:
+                pass
+
+
+def changed(tree: ast.Module, number: int, what: str) -> tuple[ast.Module, int]:
+    """Return a copy of ``tree`` with node ``number`` changed, and the node's line."""
+    tree = copy.deepcopy(tree)
+    node = list(ast.walk(tree))[number]
+    match what, node:
+        case "compare", ast.Compare():
+            node.ops[0] = COMPARE[type(node.ops[0])]()
+        case "operator", ast.BinOp() | ast.AugAssign():
+            node.op = ARITHMETIC[type(node.op)]()
+        case "bool", ast.BoolOp():
+            node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+        case "constant", ast.Constant():
+            node.value = node.value * 2 + 1
+        case "name", ast.Attribute():
+            node.attr = NAMES[node.attr]
+        case "name", ast.Name():
+            node.id = NAMES[node.id]
+        case "never" | "always", ast.If() | ast.IfExp():
+            node.test = ast.Constant(what == "always")
+        case "unary", ast.UnaryOp():
+            for parent in ast.walk(tree):
+                for name, value in ast.iter_fields(parent):
+                    if value is node:
+                        setattr(parent, name, node.operand)
+                    elif isinstance(value, list) and node in value:
+                        value[value.index(node)] = node.operand
+    return ast.fix_missing_locations(tree), getattr(node, "lineno", 0)
+
+
+def noticed(tree: ast.Module) -> bool:
+    """Run the tests in a child process whose guard is ``tree``; tell whether any failed, or none ended in time."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.chdir(ROOT)
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
+            import prosthesis.safety as guard
+
+            exec(compile(tree, str(TARGET), "exec"), guard.__dict__)
+            code = int(run_tests())
+        finally:
+            os._exit(code)
+    end = time.monotonic() + LIMIT_S
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) != 0
+        time.sleep(0.01)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return True
+
+
+def run_tests() -> int:
+    """Run the tests without any plugin that costs time."""
+    import pytest
+
+    plugins = ["-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:hypothesispytest"]
+    return int(pytest.main(["-x", "-q", *plugins, *TESTS]))
+
+
+def main() -> int:
+    """Change, test, and tell."""
+    import numpy  # noqa: F401 - loaded once, for all children
+    import pytest  # noqa: F401
+
+    import prosthesis.config
+    import prosthesis.safety  # noqa: F401
+
+    source = TARGET.read_text()
+    tree, lines = ast.parse(source), source.splitlines()
+    if noticed(tree):
+        print("the tests fail without any change")
+        return 2
+    found, survivors, excused = list(sites(tree)), [], 0
+    for index, (number, what, said) in enumerate(found):
+        mutant, line = changed(tree, number, what)
+        key = (lines[line - 1].strip() if line else "", said)
+        if noticed(mutant):
+            continue
+        if key in EQUIVALENT:
+            excused += 1
+            continue
+        survivors.append(key)
+        print(f"{index + 1} of {len(found)}: unnoticed, line {line}: {key!r}", flush=True)
+    caught = len(found) - len(survivors) - excused
+    print(f"{len(found)} changes: {caught} noticed, {excused} make no difference, {len(survivors)} unnoticed")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
