@@ -15,6 +15,7 @@ from pydantic import BaseModel, Discriminator, Field, PositiveFloat, PositiveInt
 from prosthesis.calibration import Calibration, load_calibration, nominal_calibration
 from prosthesis.errors import ConfigError
 from prosthesis.hops import BijectiveConfig, EncoderConfig, ModulatorConfig, RetinotopicConfig
+from prosthesis.stimulator.profile import CommandConfig
 from prosthesis.yamlfile import Strict, load_model
 
 MAX_TILES = 255  # the air frame counts them in one byte
@@ -188,6 +189,7 @@ class StimulatorConfig(Strict):
     rate_hz: tuple[PositiveFloat, PositiveFloat]
     compliance_v: PositiveFloat
     limits: Limits
+    commands: CommandConfig = CommandConfig()
 
     @property
     def full_scale_na(self) -> int:
