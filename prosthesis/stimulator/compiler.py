@@ -94,7 +94,6 @@ class _Work:
             finite = np.isfinite(pattern.amplitude_ua + pattern.pulse_width_us + pattern.rate_hz)
             on = finite & (pattern.amplitude_ua > 0) & (pattern.pulse_width_us > 0) & (pattern.rate_hz > 0)
         on[c.electrodes :] = False
-        # 1e-3 of a step forgives float32's rounding of a whole number of steps
         self.wanted_na = _floor(np.where(on, pattern.amplitude_ua, 0.0) * 1000 / c.step_na) * c.step_na
         self.amplitude_na = self.wanted_na.copy()
         self.width_us = _floor(np.where(on, pattern.pulse_width_us, 0.0))
@@ -195,7 +194,8 @@ class _Work:
 
 
 def _floor(values: npt.NDArray[np.floating]) -> I64:
-    return np.floor(values.astype(np.float64) + 1e-3).astype(np.int64)
+    # float32 may hold a whole number a little less than it is
+    return np.floor(values.astype(np.float64) * (1 + 1e-6)).astype(np.int64)
 
 
 def _bank(work: _Work, period_us: int) -> tuple[tuple[Waveform, ...], dict[int, int]]:
@@ -322,7 +322,8 @@ def _raster(work: _Work) -> tuple[tuple[Waveform, ...], Program | None]:
     rates = round_to_levels(rates, c.waveforms)
     if count := np.count_nonzero(rates[on] < work.rate_mhz[on]):
         work.lose("waveforms", int(count), (work.rate_mhz[on] - rates[on]).max() / 1000, c.waveforms, "Hz lost")
-    bank, slot_of = [], {}
+    bank: list[Waveform] = []
+    slot_of: dict[int, int] = {}
     for slot, rate_mhz in enumerate(sorted(set(rates[on].tolist())), start=1):
         period_us = c.period_us(rate_mhz)
         bank.append(_pulse(slot, 0, width_us, work.interphase_us, 0, period_us))

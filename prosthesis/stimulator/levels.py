@@ -21,7 +21,8 @@ def round_to_levels(values: I64, most: int) -> I64:
         return values
     level = distinct.copy()
     level[first:] = _levels(distinct[first:], counts[first:], most)
-    return level[where].reshape(values.shape)
+    rounded: I64 = level[where].reshape(values.shape)
+    return rounded
 
 
 def _levels(distinct: I64, counts: I64, most: int) -> I64:

@@ -1,4 +1,4 @@
-"""What a stimulator with given capabilities refuses, and with which code; asked by the emulator and before real hardware.
+"""What a stimulator of given capabilities refuses, and with which code; for the emulator, and before real hardware.
 
 Which code a real device gives for a program too long, or for one told while it plays, is not published: chosen here.
 """
