@@ -81,8 +81,10 @@ def fit_amplitudes(
 
 def sweep_rate_hz(groups: int, pulse_us: int, rate_hz: float, c: Capabilities) -> float:
     """Return the rate at which a device of programs can sweep over ``groups``, at most ``rate_hz``."""
+    if c.style != "program":
+        return rate_hz
     busy_us = groups * pulse_us
-    return US / (busy_us + _rest_us(busy_us, int(rate_hz * 1000), c)) if c.style == "program" else rate_hz
+    return 10**9 // (busy_us + _rest_us(busy_us, int(rate_hz * 1000), c)) / 1000
 
 
 class _Work:

@@ -29,7 +29,11 @@ def pattern(seed, n, groups, by_rate, wild=False):
     rate = rng.uniform(1, 400, n) if by_rate else np.full(n, rng.uniform(5, 400))
     width = np.full(n, rng.choice([40, 100, 170, 200, 450]))
     if wild:
-        amplitude[rng.integers(n)], rate[rng.integers(n)], width[rng.integers(n)] = np.nan, np.inf, rng.integers(1, 6000)
+        amplitude[rng.integers(n)], rate[rng.integers(n)], width[rng.integers(n)] = (
+            np.nan,
+            np.inf,
+            rng.integers(1, 6000),
+        )
         amplitude[rng.integers(n)] = -5
     slot = rng.integers(0, groups, n)
     arrays = (readonly(a, np.float32) for a in (amplitude, width, rate))

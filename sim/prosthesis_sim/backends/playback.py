@@ -14,8 +14,9 @@ NS_PER_US = 1000
 class Playback:
     """One program with its waveforms, fixed when it started: who pulses when, in ns of program time.
 
-    ``electrode`` and ``slot`` i64[m] tell the m trains of one pass. A pass of a device of programs ends with its last
-    command; where trains run on while the program proceeds, with its last train. At ``end_ns`` all passes are over.
+    ``electrode``, waveform ``slot`` and raster ``group`` i64[m] tell the m trains of one pass. A pass of a device of
+    programs ends with its last command; where trains run on while the program proceeds, with its last train. At
+    ``end_ns`` all passes are over.
     """
 
     def __init__(self, program: Program, bank: Mapping[int, Waveform], capabilities: Capabilities) -> None:
@@ -35,6 +36,8 @@ class Playback:
                     last_ns = max(last_ns, at_ns + group_ns)
                     at_ns += 0 if capabilities.concurrent else group_ns
         self.electrode = np.array([electrode for _, electrode, _ in trains], np.int64)
+        starts = sorted({start for start, _, _ in trains})
+        self.group = np.searchsorted(starts, [start for start, _, _ in trains]) % 256
         self._waveforms = [waveform for _, _, waveform in trains]
         self.slot = np.array([waveform.slot for _, _, waveform in trains], np.int64)
         self._start_ns = np.array([start for start, _, _ in trains], np.int64)

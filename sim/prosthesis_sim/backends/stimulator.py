@@ -277,7 +277,9 @@ class EmulatedStimulator:
             return
         n = self._c.electrodes
         amplitude, width, pulses = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
+        group = np.zeros(n, np.uint8)
         for run, started in counts:
+            group[run.playback.electrode] = run.playback.group
             for k in np.flatnonzero(started).tolist():
                 self._pulse(run.playback, k, int(started[k]), amplitude, width, pulses)
             length = until_ns - self._t_ns
@@ -293,7 +295,7 @@ class EmulatedStimulator:
                 readonly(amplitude * 1e-3, np.float32),
                 readonly(width, np.float32),
                 readonly(pulses, np.int32),
-                readonly(np.zeros(n), np.uint8),
+                readonly(group, np.uint8),
             )
         )
         self._t_ns = until_ns
