@@ -246,11 +246,11 @@ class IntanServer:
         """Serve until ``until()``, checked each few ms; a client that goes away leaves a stopped board."""
         try:
             while not until():
-                for key, _ in self._selector.select(TICK_S):
-                    if key.fileobj is self._listener:
-                        self._accept()
-                    else:
-                        self._read()
+                ready = [key.fileobj for key, _ in self._selector.select(TICK_S)]
+                if self._client in ready:  # first, as it may have gone, and another may wait for its place
+                    self._read()
+                if self._listener in ready:
+                    self._accept()
                 self._stimulator.telemetry()  # time passes, also when nobody asks
         finally:
             self._drop()
