@@ -14,6 +14,7 @@ from prosthesis.modulator import PulseModulator
 from prosthesis.safety import Guard
 from prosthesis.stimulator.codes import StimulatorCode
 from prosthesis.stimulator.compiler import compile_pattern
+from prosthesis.stimulator.driver import StimulatorDriver
 from prosthesis.stimulator.model import EventKind, Group, Program, Sync, Wait, Waveform
 from prosthesis.stimulator.profile import capabilities
 from prosthesis.timing import ManualClock
@@ -171,3 +172,24 @@ def test_a_patient_on_the_bench_sees_what_a_labs_client_stimulates(hand_rig):
     clock.advance(300 * MS)
     rhx.answer("set runmode stop")
     assert person.world.brightness()[1] > 0
+
+
+@pytest.mark.parametrize("name", ["cerestim_r96", "intan_rhs", "ripple_nano", "asic_1024"])
+def test_a_driver_keeps_any_device_at_the_newest_pattern(name):
+    clock = ManualClock(0)
+    emulator = stimulator_of(name, clock.now_ns, impedance_ohm=np.full(capabilities(config(name)).electrodes, 10_000))
+    driver = StimulatorDriver(emulator, 60)
+    first, second = full(np.full(96, 20.0)), full(np.where(np.arange(96) < 48, 40.0, 0.0))
+    before = np.zeros(96, np.int64)
+    for pattern in (first, second, full(np.zeros(96))):
+        for _ in range(10):
+            compiled = driver.deliver(pattern)
+            clock.advance(33 * MS)
+        charge = emulator.telemetry().charge_pc[:96]
+        rate = np.where(compiled.pattern.amplitude_ua > 0, compiled.pattern.rate_hz, 0)
+        width = emulator.capabilities.on_clock(170)
+        expected = compiled.pattern.amplitude_ua * width * rate * 0.33
+        # a train of channels is over after 250 ms and starts again with the next pattern
+        np.testing.assert_allclose(charge - before, expected, rtol=0.06)
+        before = charge
+    assert not emulator.telemetry().refused

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from prosthesis.config import Rig, StimulatorConfig, find, load_rig
 from prosthesis.messages import Delivered
@@ -39,15 +41,21 @@ class BenchPatient:
 
     def feel(self, piece: Delivered) -> None:
         """Live through one piece of what the stimulator delivered."""
-        n, given = self.electrodes, min(self.electrodes, len(piece.pulses))
+        self.world.step(
+            replace(
+                piece,
+                amplitude_ua=self._wired(piece.amplitude_ua),
+                pulse_width_us=self._wired(piece.pulse_width_us),
+                pulses=self._wired(piece.pulses),
+                slot=self._wired(piece.slot),
+            )
+        )
 
-        def cut(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-            wired = np.zeros(n, values.dtype)
-            wired[:given] = values[:given]
-            return wired
-
-        arrays = ("amplitude_ua", "pulse_width_us", "pulses", "slot")
-        self.world.step(replace(piece, **{name: cut(getattr(piece, name)) for name in arrays}))
+    def _wired(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        wired = np.zeros(self.electrodes, values.dtype)
+        given = min(self.electrodes, len(values))
+        wired[:given] = values[:given]
+        return wired
 
     def visible(self) -> int:
         """Return how many phosphenes are seen now."""
