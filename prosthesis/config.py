@@ -17,6 +17,7 @@ from prosthesis.errors import ConfigError
 from prosthesis.hops import BijectiveConfig, EncoderConfig, ModulatorConfig, RetinotopicConfig
 from prosthesis.radio import MAX_TILE_ELECTRODES, best_tile_electrodes
 from prosthesis.radio import MAX_TILES as MAX_TILES
+from prosthesis.stimulator.profile import CommandConfig
 from prosthesis.yamlfile import Strict, load_model
 
 RATE_BITS = 16  # amplitudes have the DAC's bits, rates need their own
@@ -203,6 +204,7 @@ class StimulatorConfig(Strict):
     compliance_v: PositiveFloat
     phase_mismatch: Annotated[float, Field(ge=0, le=1)] = 0.01
     limits: Limits
+    commands: CommandConfig = CommandConfig()
 
     @property
     def full_scale_na(self) -> int:

@@ -9,8 +9,10 @@ from prosthesis.config import RATE_BITS, Rig, slot_us
 from prosthesis.curves import Curve
 from prosthesis.layout import raster_slots
 from prosthesis.limits import guard_limits
-from prosthesis.messages import F32, BrainCode, StimulationPattern, readonly
+from prosthesis.messages import F32, BrainCode, Intervention, StimulationPattern, readonly
 from prosthesis.safety import Guard
+from prosthesis.stimulator.compiler import fit_amplitudes, sweep_rate_hz
+from prosthesis.stimulator.profile import capabilities
 from prosthesis.wire import U16, Configuration, Modulated
 
 F64 = npt.NDArray[np.float64]
@@ -35,10 +37,12 @@ class PulseModulator:
         activity = np.asarray(calibration.curve.activity)
         self._at_threshold = activity[:, 0]
         self._fraction = Curve(activity, np.broadcast_to(np.asarray(calibration.curve.fraction), activity.shape))
-        self._rate_hz = config.rate_hz
+        self._capabilities = capabilities(rig.stimulator)
+        rate_hz = sweep_rate_hz(config.raster_groups, slot_us(rig), config.rate_hz, self._capabilities)
+        self._rate_hz = rate_hz
         self._least_hz = -(-rig.stimulator.rate_hz[0] * 1000 // RATE_LSB_MHZ) * RATE_LSB_MHZ / 1000
         self._width: F32 = readonly(np.full(n, config.pulse_width_us), np.float32)
-        self._rate: F32 = readonly(np.full(n, config.rate_hz), np.float32)
+        self._rate: F32 = readonly(np.full(n, rate_hz), np.float32)
         self._lsb_na = rig.stimulator.lsb_na
         self._slot = raster_slots(
             rig.array, len(rig.config.implant.placements), config.raster_groups, config.raster_order
@@ -55,7 +59,7 @@ class PulseModulator:
             slot_us(rig),
             np.full(n, config.pulse_width_us, np.uint16),
             (self._fixed_steps * self._lsb_na).astype(np.uint32),
-            np.full(n, round(config.rate_hz * 1000), np.uint32),
+            np.full(n, round(rate_hz * 1000), np.uint32),
             self._slot,
         )
 
@@ -90,6 +94,12 @@ class PulseModulator:
 
     def _pattern(self, code: BrainCode, amplitude_ua: F32, rate_hz: F32) -> StimulationPattern:
         return StimulationPattern(code.seq, code.t_ns, amplitude_ua, self._width, rate_hz, self._slot)
+
+    def fit(self, pattern: StimulationPattern) -> tuple[StimulationPattern, tuple[Intervention, ...]]:
+        """Return what the stimulator can play of a guarded pattern, nowhere more of it, and what was lost."""
+        if self._capabilities.style != "program":
+            return pattern, ()  # such a device takes any amplitude; ``codes`` rounds it down to the DAC's steps
+        return fit_amplitudes(pattern, self._capabilities)
 
     def codes(self, pattern: StimulationPattern) -> U16:
         """Return a guarded pattern as the wire's codes, rounded down: u16[n] of amplitude or rate in LSBs."""

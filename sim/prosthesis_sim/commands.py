@@ -82,6 +82,9 @@ def register(verbs: Verbs) -> None:
     p.add_argument("log", type=Path, metavar="LOG", help="a recording made with 'run --record' or 'demo'")
     p.add_argument("--rig", metavar="RIG", help="the rig that was recorded, if the recording does not say")
     p.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: beside the recording)")
+    from prosthesis_sim.backends import commands as backends
+
+    backends.register(verbs)
 
 
 def _require_packages() -> None:

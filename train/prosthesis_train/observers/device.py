@@ -142,7 +142,8 @@ def _refuse(rig: Rig, most_in_a_slot: int, simultaneous: float, average_nc_per_s
     if most_in_a_slot > simultaneous or math.isfinite(average_nc_per_s):
         raise ConfigError(
             f"{rig.path}: virtual patients have no memory and give every electrode its slot; this rig's hard limits "
-            f"need both: {most_in_a_slot} electrodes in a slot of {simultaneous:g}, {average_nc_per_s:g} nC/s on average"
+            f"need both: {most_in_a_slot} electrodes in a slot of {simultaneous:g}, "
+            f"{average_nc_per_s:g} nC/s on average"
         )
 
 
