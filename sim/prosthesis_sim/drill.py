@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from prosthesis.airtime import AirTime
 from prosthesis.cameras.checks import FrameCheck
 from prosthesis.config import Rig, load_rig
 from prosthesis.control import Command
@@ -124,7 +125,8 @@ class Drill:
         view = make_view(rig.config.view, rig.config.camera, rig.calibration)
         translator = RetinotopicTranslator(rig.calibration, view, (SIDE, SIDE))
         guard = Guard(guard_limits(rig))
-        self._pipeline = Pipeline(Grey(self._ail), translator, modulator, guard, self._session, self._clock)
+        air = AirTime(modulator.configuration, rig.link.radio, rig.link.air_ms)
+        self._pipeline = Pipeline(Grey(self._ail), translator, modulator, guard, self._session, self._clock, air)
         self._random, self._seq, self._last = np.random.default_rng(seed), 0, np.zeros((1, 1, 3), np.uint8)
         self._profile, self._counts = self._session._profile, [0] * len(Refusal)
 
