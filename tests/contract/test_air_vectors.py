@@ -128,7 +128,9 @@ def test_what_the_replies_hold():
     refusal, state, _, detail = struct.unpack_from("<BBQI", payload["REPLY"])
     assert (refusal, state, detail, payload["REPLY"][14:]) == (22, 4, 32, b"no valid frame for 250 ms")
     assert struct.unpack_from("<4I4B", payload["RECEIPT"], 12) == (0, 11356, 2, 3, 0, 0, 15, 0)
-    seq, _, state, session, accepted, skipped, kinds = struct.unpack_from("<IQBIQQB", payload["TELEMETRY"])
+    fields = struct.Struct("<IQBIQQffiHB")
+    seq, _, state, session, accepted, skipped, *health, kinds = fields.unpack_from(payload["TELEMETRY"])
     assert (seq, state, session, accepted, skipped, kinds) == (7, 2, PAIRING["session"], 14, 1, 3)
-    assert struct.unpack_from("<3Q", payload["TELEMETRY"], 34) == (0, 0, 3)
-    assert payload["TELEMETRY"][58:] == b"fresh frames"
+    assert health == [0, 0, 0, 0]
+    assert struct.unpack_from("<3Q", payload["TELEMETRY"], fields.size) == (0, 0, 3)
+    assert payload["TELEMETRY"][fields.size + 24 :] == b"fresh frames"
