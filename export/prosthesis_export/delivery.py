@@ -64,7 +64,8 @@ def measure(say: Say) -> list[Figure]:
                 made.append(one)
                 say("; ".join(f"{f.name} {f.value:.3g} {f.unit} ({f.interval})" for f in rows(one)))
             times += ratios(load_bundle(model), made[-1].exported.bundle)
-    return [*summary(made, times), *(figure for one in made for figure in rows(one)), *times]
+        # while the bundles are there
+        return [*summary(made, times), *(figure for one in made for figure in rows(one)), *times]
 
 
 def make(model: str, way: str, board: str, precision: Precision, folder: Path, say: Say) -> Made:
