@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import re
 import sys
 from collections.abc import Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, requires
 
 from prosthesis import __version__, commands
 from prosthesis.commands import Verbs
-from prosthesis.errors import ProsthesisError
+from prosthesis.errors import MissingExtraError, ProsthesisError
 
 USAGE, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 GROUP = "prosthesis.commands"
@@ -29,6 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ProsthesisError as error:
         sys.stderr.write(f"prosthesis: {error}\n")
         return error.exit_code
+    except ModuleNotFoundError as missing:
+        name = (missing.name or "").partition(".")[0]
+        if not name or name.startswith("prosthesis"):
+            raise
+        sys.stderr.write(f"prosthesis: this verb needs {name}; {_remedy(name)}\n")
+        return MissingExtraError.exit_code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -36,6 +43,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     return code
+
+
+def _remedy(package: str) -> str:
+    """Return the command that installs a package: the first extra for users that asks for it, or itself."""
+    for line in requires("prosthesis") or ():
+        extra = re.match(rf"{re.escape(package)}\b[^;]*;.*extra == ['\"](\w[\w-]*)", line, re.IGNORECASE)
+        if extra and extra[1] not in ("dev", "peers"):  # those are for tests
+            return f"pip install 'prosthesis[{extra[1]}]'"
+    return f"pip install {package}"
 
 
 def _run(arguments: list[str]) -> int:

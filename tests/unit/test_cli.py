@@ -259,3 +259,24 @@ def test_without_the_worlds_packages_its_verbs_give_the_install_line(verb, monke
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(verb) == 6
     assert capsys.readouterr().err.strip().endswith("run: pip install 'prosthesis[sim]'")
+
+
+@pytest.mark.parametrize(
+    ("package", "remedy"), [("torch.nn", "pip install 'prosthesis[train]'"), ("nobody", "pip install nobody")]
+)
+def test_a_verb_without_its_package_says_what_to_install(package, remedy, monkeypatch, capsys):
+    def needs(arguments):
+        raise ModuleNotFoundError(f"No module named '{package}'", name=package)
+
+    monkeypatch.setattr("prosthesis.cli._run", needs)
+    assert main(["score"]) == 6
+    assert capsys.readouterr().err == f"prosthesis: this verb needs {package.partition('.')[0]}; {remedy}\n"
+
+
+def test_a_missing_module_of_ours_is_no_extra(monkeypatch):
+    def broken(arguments):
+        raise ModuleNotFoundError("No module named 'prosthesis.gone'", name="prosthesis.gone")
+
+    monkeypatch.setattr("prosthesis.cli._run", broken)
+    with pytest.raises(ModuleNotFoundError):
+        main(["score"])

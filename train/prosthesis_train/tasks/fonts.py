@@ -45,7 +45,7 @@ def paths(part: Part) -> tuple[Path, ...]:
     """Return the font files of one part that are on this machine; ``MissingExtraError`` without matplotlib."""
     spec = importlib.util.find_spec("matplotlib")
     if spec is None or spec.origin is None:
-        raise MissingExtraError("matplotlib", "sim")
+        raise MissingExtraError("letters need matplotlib's fonts; pip install 'prosthesis[sim]'")
     wheel = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
     if part == "test":
         return tuple(wheel / f"{name}.ttf" for name in WHEEL_TEST)
