@@ -27,10 +27,12 @@ class Curve:
         self._x, self._y, self._slope = xs.ravel(), ys.ravel(), np.hstack((slope, zero)).ravel()
 
     def __call__(self, x: npt.NDArray[np.floating]) -> F64:
-        """Return y f64[n] at x[n]; NaN stays NaN."""
+        """Return y f64[n] at x[n]: 0 at or below 0; NaN stays NaN."""
         piece = (x >= self._later).sum(axis=0)
         piece += self._row
         y: F64 = self._y[piece] + self._slope[piece] * (x - self._x[piece])
+        # a measured curve may rise at 0 itself, where the line above says its first value: nothing asked, nothing sent
+        y[x <= 0] = 0.0
         return y
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import subprocess
 import sys
@@ -12,15 +13,17 @@ from prosthesis.errors import LinkError
 
 # six of a link (``links/zmq.py``) and some to spare
 PORTS = 10
+# Below what Linux, macOS and Windows hand out to outgoing connections (32768 and up), so that no socket of
+# somebody's, our own reconnecting ones least of all, takes a port between the look and the bind.
+FIRST_PORT, LAST_PORT = 12_000, 32_000
 
 
 def free_port() -> int:
-    """Return the first of ten free consecutive ports on loopback."""
+    """Return the first of ten free consecutive ports on loopback; raise LinkError when none were found."""
+    draw = random.SystemRandom()
     for _ in range(50):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            base = int(probe.getsockname()[1])
-        if base < 65500 and all(_is_free(base + offset) for offset in range(PORTS)):
+        base = draw.randrange(FIRST_PORT, LAST_PORT, PORTS)
+        if all(_is_free(base + offset) for offset in range(PORTS)):
             return base
     raise LinkError("no ten consecutive free ports on this machine")
 

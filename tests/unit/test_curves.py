@@ -23,6 +23,11 @@ def test_nan_stays_nan_and_a_jump_is_taken():
     assert y[1:] == pytest.approx([0.2, 0.6], abs=1e-6)
 
 
+def test_nothing_asked_is_nothing_even_where_a_curve_rises_at_zero_itself():
+    curve = Curve(np.array([[0.0, 0.5, 1.0]] * 3), np.array([[0.4, 0.6, 1.0]] * 3))
+    assert curve(np.array([0.0, -0.1, 0.25])) == pytest.approx([0.0, 0.0, 0.5])
+
+
 @given(st.integers(0, 2**32))
 def test_inverting_a_rising_curve_gives_back_what_went_in(seed):
     random = np.random.default_rng(seed)

@@ -111,10 +111,10 @@ class TorchCurve:
         self._slope, self._base = _f64(slope), _f64(ys - slope * xs)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Return y f32[b, n] at x f32[b, n]."""
+        """Return y f32[b, n] at x f32[b, n]: 0 at or below 0."""
         piece = (x.detach()[:, :, None] >= self._later).sum(dim=2)
         rows = torch.arange(x.shape[1])
-        return self._slope[rows, piece] * x + self._base[rows, piece]
+        return torch.where(x <= 0, 0.0, self._slope[rows, piece] * x + self._base[rows, piece])
 
 
 def step(above: Tensor, softness: float, inclusive: bool = False) -> Tensor:
