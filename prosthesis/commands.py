@@ -220,7 +220,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from prosthesis.doctor import examine, table
+    from prosthesis.board.doctor import examine, table
 
     findings = examine(arguments.link)
     if arguments.json:
@@ -228,7 +228,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     else:
         print(table(findings, colour=sys.stdout.isatty()))
     if arguments.report:
-        from prosthesis.hwreport import make_report, write_report
+        from prosthesis.board.hwreport import make_report, write_report
 
         write_report(make_report(findings, say=_say), arguments.report)
         _say(f"wrote {arguments.report}: read it before you send it")

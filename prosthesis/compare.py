@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from prosthesis.board.power import Meter
 from prosthesis.bundle import Bundle, load_bundle
 from prosthesis.engines import open_engine
 from prosthesis.errors import ConfigError, ProsthesisError
-from prosthesis.power import Meter
 from prosthesis.protocols import Engine
 from prosthesis.reference import FOLDER, Inputs, clip_inputs, load_reference
 from prosthesis.timing import Percentiles, percentiles

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from prosthesis.boards import Precision
+from prosthesis.board.boards import Precision
 from prosthesis.bundle import Bundle, bundle_names, load_bundle
 from prosthesis.delivered import Delivered
 from prosthesis.errors import ProsthesisError

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import onnx
 
 import prosthesis
-from prosthesis.boards import BoardConfig, Precision, load_board
+from prosthesis.board.boards import BoardConfig, Precision, load_board
 from prosthesis.bundle import MANIFEST, Bundle, Graph, Manifest, load_bundle
 from prosthesis.delivered import Calibrated, Delivered, Estimated, Layers, Legality, Parity, TaskScore
 from prosthesis.errors import ConfigError, ProsthesisError

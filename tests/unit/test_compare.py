@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from prosthesis import cli, compare
+from prosthesis.board.power import Drawn
 from prosthesis.compare import Row, child, measure_here, table
 from prosthesis.errors import ConfigError
-from prosthesis.power import Drawn
 from prosthesis.timing import Percentiles
 
 
