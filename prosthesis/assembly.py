@@ -25,6 +25,7 @@ from prosthesis.encoders import open_encoder
 from prosthesis.encoders.switching import Switchboard, Way
 from prosthesis.errors import ConfigError
 from prosthesis.hops import EncoderConfig
+from prosthesis.impedance import check_impedances
 from prosthesis.limits import guard_limits
 from prosthesis.links.keys import load_keys
 from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS, ZmqLink, plain
@@ -52,11 +53,18 @@ if TYPE_CHECKING:
 class Device:
     """A rig's parts, wired and ready to run."""
 
+    rig: Rig
     source: FrameSource
     check: FrameCheck
     pipeline: Pipeline
     session: Session
     tasks: Switchboard
+
+    def prepare(self) -> tuple[tuple[str, str], ...]:
+        """Measure impedances in the open session, guard by them, and return what to tell of it as (level, text)."""
+        checked = check_impedances(self.rig, self.session)
+        self.pipeline.be_guarded_by(Guard(guard_limits(checked.rig)))
+        return checked.said
 
 
 def with_choices(
@@ -135,7 +143,8 @@ def assemble(
     air = AirTime(modulator.configuration, rig.link.radio, rig.link.air_ms)
     pipeline = Pipeline(board, board, modulator, Guard(guard_limits(rig)), session, clock, air)
     source = open_camera(config.camera, clock)
-    return Device(source, FrameCheck(config.camera.width, config.camera.height, source.live), pipeline, session, board)
+    frames = FrameCheck(config.camera.width, config.camera.height, source.live)
+    return Device(rig, source, frames, pipeline, session, board)
 
 
 def _way(rig: Rig, view: View, config: EncoderConfig) -> Way:
@@ -226,7 +235,7 @@ def run_rig(
                 say(message.text)
 
         parts = (device.source, device.check, device.pipeline, device.session, clock)
-        return run(*parts, publish, seconds, on_frame)
+        return run(*parts, publish, seconds, on_frame, device.prepare)
 
 
 def calibrate_rig(

@@ -1,4 +1,4 @@
-"""The parts that a rig names, as written under ``hardware_configs``: arrays, stimulators and links, with their limits."""
+"""The parts that a rig names, as written under ``hardware_configs``: arrays, stimulators, links, and their limits."""
 
 from __future__ import annotations
 

@@ -76,6 +76,10 @@ class Pipeline:
         hops = HopTimes(frame.seq, frame.t_ns, HOPS, tuple(stamps))
         return Passage(frame, code, brain, wanted, allowed, report, hops, message, sent)
 
+    def be_guarded_by(self, guard: Guard) -> None:
+        """Obey other limits from now on; what was delivered so far is remembered."""
+        self._guard = guard
+
     def said(self) -> tuple[str, ...]:
         """Return what the encoder has to say since last asked, for a voice beside the percept."""
         return self._encoder.said() if isinstance(self._encoder, Speaking) else ()

@@ -108,6 +108,7 @@ class Implant:
         """Take the parameters that frames are read by; outputs stop until armed again."""
         refusal = refuse_configuration(configuration, self._limits, self.electrodes)
         if refusal is Refusal.NONE:
+            self._limits = replace(self._limits, compliance_na=self.front.most_na(configuration.pulse_width_us))
             self._silence()
             if self.state in DRIVING:
                 self._become(ImplantState.SAFE, "reconfigured")

@@ -52,9 +52,12 @@ class Monitor:
         """Return the most charge that is left on any electrode."""
         return round(1e3 * float(np.abs(self.front.left_nc).max()))
 
-    def impedance_ohm(self, electrode: int) -> int:
-        """Return an electrode's impedance at 1 kHz, at most what 32 bits hold."""
-        return min(round(1e3 * float(self.front.circuit.impedance_kohm()[electrode])), 0xFFFFFFFF)
+    def impedance_ohm(self, electrode: int, width_us: int | None = None) -> int:
+        """Return what a phase of ``width_us`` meets at its end, or else the impedance at 1 kHz, within 32 bits."""
+        circuit = self.front.circuit
+        widths = np.full(len(self.barred), float(width_us or 0))
+        kohm = circuit.impedance_kohm() if width_us is None else circuit.pulse_kohm(widths)
+        return min(round(1e3 * float(kohm[electrode])), 0xFFFFFFFF)
 
     def readback_mv(self, electrode: int, point: int) -> int:
         """Return one of the five voltages of an electrode's pulse as driven now: mV, as two's complement."""
