@@ -224,7 +224,7 @@ def _sweeps(work: _Work) -> tuple[tuple[Waveform, ...], Program | None]:
     period_us = sum(lengths) + _rest_us(sum(lengths), fastest, c)
     realised = 10**9 // period_us
     size = sum(command_size(_group(group)) for group in groups) + 1
-    sweeps = _sweep_count(work.rate_mhz[work.on], realised, max(1, min(MOST_SWEEPS, (c.commands - 2) // size)))
+    sweeps = _sweep_count(work.rate_mhz[work.on], realised, max(1, min(MOST_SWEEPS, c.commands // size)))
     share = np.minimum(work.rate_mhz * sweeps // realised, sweeps)
     work.silence((share == 0) & (work.amplitude_na > 0), "program", c.commands)
     if not len(work.on):
@@ -276,7 +276,7 @@ def _drop_weakest(work: _Work) -> None:
     """Let the weakest electrodes fall silent until one sweep of the rest fits the program."""
     strongest = work.on[np.argsort(-work.amplitude_na[work.on], kind="stable")]
     kept = len(strongest)
-    while kept and 3 + sum(command_size(_group(group)) for group in work.groups()) > work.c.commands:
+    while kept and 1 + sum(command_size(_group(group)) for group in work.groups()) > work.c.commands:
         kept -= 1
         work.silence(strongest[kept : kept + 1], "program", work.c.commands)
 

@@ -178,8 +178,8 @@ def test_it_refuses_programs_it_cannot_play(bench):
         refused(Code.STIMULI_MODULES, load, Program((many,)))
         load(Program((Group(many.stimuli[:-1]),)))
     if c.commands < UNLIMITED:
-        load(Program((Group(((0, 1),)),) * (c.commands - 2)))
-        refused(Code.SEQUENCE_ERROR, load, Program((Group(((0, 1),)),) * (c.commands - 1)))
+        load(Program((Group(((0, 1),)),) * c.commands))
+        refused(Code.SEQUENCE_ERROR, load, Program((Group(((0, 1),)),) * (c.commands + 1)))
 
 
 def test_balance_is_demanded_where_the_device_or_its_adapter_demands_it(bench):
