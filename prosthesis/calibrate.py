@@ -27,9 +27,8 @@ from prosthesis.limits import guard_limits
 from prosthesis.messages import Refusal, StimulationPattern, readonly
 from prosthesis.modulator import PulseModulator
 from prosthesis.participant import Participant
-from prosthesis.protocols import Clock
+from prosthesis.protocols import Clock, StimulatingSession
 from prosthesis.safety import Guard
-from prosthesis.session import Session
 
 F64 = npt.NDArray[np.float64]
 NS_PER_S = 1_000_000_000
@@ -94,7 +93,9 @@ class Row:
 class Bench:
     """Shows single electrodes to a participant, in the frames that the implant insists on."""
 
-    def __init__(self, rig: Rig, session: Session, participant: Participant, clock: Clock, plan: Plan) -> None:
+    def __init__(
+        self, rig: Rig, session: StimulatingSession, participant: Participant, clock: Clock, plan: Plan
+    ) -> None:
         self._session, self._participant, self._clock, self._plan = session, participant, clock, plan
         # two frames a train keep well within the time to live of the shipped links
         self._frame_s = min(plan.train_s / 2, 0.9e-3 * rig.link.ttl_ms)
@@ -173,7 +174,7 @@ class Bench:
 
 def calibrate(
     rig: Rig,
-    session: Session,
+    session: StimulatingSession,
     participant: Participant,
     clock: Clock,
     plan: Plan,

@@ -27,6 +27,8 @@ from prosthesis.parts import StimulatorConfig as StimulatorConfig
 from prosthesis.parts import Tier as Tier
 from prosthesis.radio import MAX_TILES as MAX_TILES
 from prosthesis.radio import best_tile_electrodes
+from prosthesis.stimulator.addresses import check_address
+from prosthesis.stimulator.profile import capabilities
 from prosthesis.yamlfile import Strict, load_model
 
 RATE_BITS = 16  # amplitudes have the DAC's bits, rates need their own
@@ -74,7 +76,11 @@ class ImplantChoice(Strict):
 
 
 class RigConfig(Strict):
-    """One complete hardware description, as written in ``hardware_configs/rigs``."""
+    """One complete hardware description, as written in ``hardware_configs/rigs``.
+
+    ``backend`` is the address of a stimulator on the bench that takes the place of implant and air, e.g.
+    ``intan://127.0.0.1:5000`` (``prosthesis/stimulator/addresses.py``); null: the implant at the link's address.
+    """
 
     name: str
     summary: str
@@ -88,6 +94,7 @@ class RigConfig(Strict):
     link: str
     calibration: str
     world: str
+    backend: str | None = None
 
 
 class TaskConfig(Strict):
@@ -209,6 +216,11 @@ def _check(rig: Rig, calibration_path: Path) -> None:
             f"{calibration_path}: {rig.calibration.electrodes} electrodes, but rig '{rig.config.name}' has "
             f"{rig.electrodes}; make one with 'prosthesis calibrate {rig.config.name}'"
         )
+    if rig.config.backend is not None:
+        try:
+            check_address(rig.config.backend, capabilities(stimulator))
+        except ConfigError as error:
+            raise ConfigError(f"{rig.path}: {error}") from None
     tiles = -(-rig.electrodes // rig.link.tile_electrodes)
     if tiles > MAX_TILES:
         raise ConfigError(

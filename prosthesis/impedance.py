@@ -19,7 +19,7 @@ from prosthesis.control import Command
 from prosthesis.errors import LinkError
 from prosthesis.limits import COMPLIANCE_MARGIN
 from prosthesis.messages import Refusal
-from prosthesis.session import Session
+from prosthesis.protocols import StimulatingSession
 
 F64 = npt.NDArray[np.float64]
 # chosen: beyond the spread of patients and far beyond drift, within what an open or a shorted lead does
@@ -35,7 +35,9 @@ class ImpedanceCheck:
     said: tuple[tuple[str, str], ...]
 
 
-def measure_kohm(session: Session, rig: Rig, progress: Callable[[int, int], None] = lambda k, of: None) -> F64 | None:
+def measure_kohm(
+    session: StimulatingSession, rig: Rig, progress: Callable[[int, int], None] = lambda k, of: None
+) -> F64 | None:
     """Return what the rig's pulses meet at each electrode, f64[n]: a phase's voltage at its end over its current.
 
     ``None`` where the implant measures no impedances. Raises ``LinkError`` when it is lost or not silent.
@@ -58,7 +60,7 @@ def with_impedances(rig: Rig, kohm: F64) -> Rig:
     return replace(rig, calibration=rig.calibration.model_copy(update={"impedance_kohm": column}))
 
 
-def check_impedances(rig: Rig, session: Session) -> ImpedanceCheck:
+def check_impedances(rig: Rig, session: StimulatingSession) -> ImpedanceCheck:
     """Measure through an open session whose implant is not yet armed; what is reduced or switched off is said.
 
     Electrodes at more than ``STRANGE`` times the calibrated impedance, or less than a ``STRANGE``-th, are switched off.

@@ -14,9 +14,8 @@ from prosthesis.messages import (
     StimulationPattern,
 )
 from prosthesis.modulator import PulseModulator
-from prosthesis.protocols import Clock, Encoder, Speaking, Translator
+from prosthesis.protocols import Clock, Encoder, Speaking, StimulatingSession, Translator
 from prosthesis.safety import Guard, GuardState
-from prosthesis.session import Session
 
 HOPS = ("read", "encode", "translate", "modulate", "guard", "seal", "send")
 
@@ -45,7 +44,7 @@ class Pipeline:
         translator: Translator,
         modulator: PulseModulator,
         guard: Guard,
-        session: Session,
+        session: StimulatingSession,
         clock: Clock,
         air: AirTime,
     ) -> None:

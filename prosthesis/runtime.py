@@ -13,8 +13,7 @@ from prosthesis.cameras.checks import FrameCheck
 from prosthesis.errors import LinkError
 from prosthesis.messages import Event, Frame, ImplantState, Message, Refusal, Telemetry
 from prosthesis.pipeline import Passage, Pipeline
-from prosthesis.protocols import Clock, FrameSource
-from prosthesis.session import Session
+from prosthesis.protocols import Clock, FrameSource, StimulatingSession
 
 NS_PER_S = 1_000_000_000
 LOST_S = 0.5
@@ -48,7 +47,7 @@ class Watch:
 
     def __init__(
         self,
-        session: Session,
+        session: StimulatingSession,
         clock: Clock,
         tell: Callable[[str, str], None],
         summary: RunSummary,
@@ -141,7 +140,7 @@ def run(
     source: FrameSource,
     check: FrameCheck,
     pipeline: Pipeline,
-    session: Session,
+    session: StimulatingSession,
     clock: Clock,
     publish: Publish,
     seconds: float | None = None,
@@ -216,7 +215,7 @@ def _publish(p: Passage, publish: Publish) -> None:
         publish(topic, message)
 
 
-def _stop(session: Session, tell: Callable[[str, str], None]) -> None:
+def _stop(session: StimulatingSession, tell: Callable[[str, str], None]) -> None:
     try:
         session.stop()
     except LinkError as error:

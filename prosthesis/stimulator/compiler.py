@@ -15,6 +15,7 @@ from prosthesis.messages import Intervention, StimulationPattern, readonly
 from prosthesis.stimulator.levels import round_to_levels
 from prosthesis.stimulator.model import (
     I64,
+    MOST_U16,
     Capabilities,
     Command,
     Group,
@@ -46,7 +47,7 @@ class Compiled:
 def compile_pattern(
     pattern: StimulationPattern, capabilities: Capabilities, interphase_us: int, train_s: float = 0.25
 ) -> Compiled:
-    """Compile ``pattern`` for the device; a train of a *channels* device lasts ``train_s`` at most.
+    """Compile ``pattern`` for the device; trains and programs end by themselves after ``train_s`` at most.
 
     Electrode numbers are the pattern's; a program is ``None`` when nothing is left to play.
     """
@@ -55,7 +56,7 @@ def compile_pattern(
     match capabilities.style:
         case "program":
             work.fit_levels()
-            waveforms, program = _sweeps(work)
+            waveforms, program = _sweeps(work, train_s)
         case "channels":
             waveforms, program = _trains(work, train_s)
         case "framebuffer":
@@ -124,7 +125,10 @@ class _Work:
     def fit_pulses(self) -> None:
         """Bring each electrode's amplitude, width and rate within the device's ranges, downwards."""
         c = self.c
-        self.width_us = np.minimum([c.on_clock(int(us)) for us in self.width_us.tolist()], c.width_us[1])
+        asked_us = self.width_us
+        self.width_us = np.minimum([c.on_clock(int(us)) for us in asked_us.tolist()], c.width_us[1])
+        if count := np.count_nonzero((self.width_us < asked_us) & (self.amplitude_na > 0)):
+            self.lose("pulse width", int(count), (asked_us - self.width_us).max(), self.width_us.max(), "us lost")
         self.silence(self.width_us < c.width_us[0], "pulse width", c.width_us[0])
         self.silence(self.rate_mhz < c.rate_mhz[0], "rate", c.rate_mhz[0] / 1000)
         most = (
@@ -213,7 +217,7 @@ def _pulse(slot: int, amplitude_na: int, width_us: int, interphase_us: int, puls
     return Waveform(slot, amplitude_na, amplitude_na, width_us, width_us, interphase_us, pulses, period_us)
 
 
-def _sweeps(work: _Work) -> tuple[tuple[Waveform, ...], Program | None]:
+def _sweeps(work: _Work, train_s: float) -> tuple[tuple[Waveform, ...], Program | None]:
     """Return a program of whole sweeps: each group one pulse, then a wait; slower electrodes miss some sweeps."""
     c = work.c
     _drop_weakest(work)
@@ -242,7 +246,7 @@ def _sweeps(work: _Work) -> tuple[tuple[Waveform, ...], Program | None]:
         length_us += busy_us + rest_us
         pulses += due
     _lose_rate(work, pulses * 10**9 // length_us)
-    return bank, Program(tuple(commands), repeats=0)
+    return bank, Program(tuple(commands), repeats=max(1, min(int(train_s * US) // length_us, MOST_U16)))
 
 
 def _lose_rate(work: _Work, realised: I64) -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 I64 = npt.NDArray[np.int64]
 Style: TypeAlias = Literal["program", "channels", "framebuffer"]
 UNLIMITED = 1 << 40
+MOST_U16 = 65_535  # repeats of a program, and steps of one wait
 
 
 class Trigger(IntEnum):
