@@ -72,11 +72,12 @@ def compile_pattern(
 def fit_amplitudes(
     pattern: StimulationPattern, capabilities: Capabilities
 ) -> tuple[StimulationPattern, tuple[Intervention, ...]]:
-    """Return the pattern as far as the device's steps and levels go, and what was lost: no program is made."""
+    """Return as much of the pattern as the device's steps, levels and program hold, and what was lost."""
     work = _Work(pattern, capabilities, capabilities.interphase_us[0])
     work.fit_pulses()
     if capabilities.style == "program":
         work.fit_levels()
+        _drop_weakest(work)
     return work.realised(), tuple(work.losses)
 
 

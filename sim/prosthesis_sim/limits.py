@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from prosthesis.config import MAX_TILES, Rig, Tier
 from prosthesis.messages import U8, Refusal, readonly
+from prosthesis.stimulator.profile import capabilities
 from prosthesis.wire import Configuration, Modulated
 
 I64 = npt.NDArray[np.int64]
@@ -22,7 +23,8 @@ class ImplantLimits:
 
     ``density_fc`` is i64[n]: what charge density and Shannon's law allow on each electrode's own area.
     ``compliance_na`` i64[n] is what the supply's voltage can drive: by the contacts' nominal impedance, until an
-    implant puts what its self-test has learnt in its place. The average charge needs a memory and is the guard's.
+    implant puts what its self-test has learnt in its place. ``waveforms`` and ``commands`` are the bank and the longest
+    program of a device of programs. The average charge needs a memory and is the guard's.
     """
 
     amplitude_na: int
@@ -37,13 +39,16 @@ class ImplantLimits:
     width_us: tuple[int, int]
     interphase_us: tuple[int, int]
     recovery_us: int
+    waveforms: int
+    commands: int
 
 
 def implant_limits(rig: Rig) -> ImplantLimits:
     """Return the hard limits of the rig's stimulator and array; what only advises is the device's business."""
     tiers = (rig.stimulator.limits.hard, rig.array.limits.hard)
     rate = min(_least(tiers, "rate_hz"), rig.stimulator.rate_hz[1])
-    slot = _least(tiers, "slot_current_ua")
+    slot, c = _least(tiers, "slot_current_ua"), capabilities(rig.stimulator)
+    programs = c.style == "program"
     return ImplantLimits(
         amplitude_na=min(rig.stimulator.full_scale_na, _scaled(_least(tiers, "amplitude_ua"), 1e3)),
         charge_fc=_scaled(_least(tiers, "charge_per_phase_nc"), 1e6),
@@ -59,6 +64,8 @@ def implant_limits(rig: Rig) -> ImplantLimits:
         width_us=rig.stimulator.pulse_width_us,
         interphase_us=rig.stimulator.interphase_us,
         recovery_us=rig.stimulator.recovery_us,
+        waveforms=c.waveforms if programs else NO_LIMIT,
+        commands=c.commands if programs else NO_LIMIT,
     )
 
 
@@ -114,14 +121,26 @@ def refuse_configuration(configuration: Configuration, limits: ImplantLimits, el
 def refuse_electrodes(amplitude_na: I64, configuration: Configuration, limits: ImplantLimits) -> U8:
     """Return a ``Refusal`` per electrode, u8[n], for asked amplitudes i64[n]; 0 where they may be delivered.
 
-    A slot that exceeds its total current or count is refused whole: which of its electrodes to spare is not the
-    implant's to choose.
+    A slot that exceeds its total current or count is refused whole, and so is a pattern of more waveforms or commands
+    than the device has: which electrodes to spare is not the implant's to choose.
     """
     refusal = np.zeros(len(amplitude_na), np.uint8)
     own, most = (limits.compliance_na, limits.density_fc), (limits.charge_fc, limits.amplitude_na)
-    slot = (limits.slot_count, limits.slot_na)
-    _refuse(amplitude_na, configuration.pulse_width_us, configuration.slot, own, most, slot, refusal)
+    most_in_slot, width, slot = (limits.slot_count, limits.slot_na), configuration.pulse_width_us, configuration.slot
+    _refuse(amplitude_na, width, slot, own, most, most_in_slot, refusal)
+    if limits.waveforms < NO_LIMIT:
+        played = np.flatnonzero((amplitude_na > 0) & (refusal == 0))
+        if not _playable(amplitude_na[played], slot[played], width[played], limits):
+            refusal[played] = Refusal.PROGRAM
     return refusal
+
+
+def _playable(amplitude_na: I64, slot: U8, width_us: npt.NDArray[np.uint16], limits: ImplantLimits) -> bool:
+    """Tell whether one sweep of these electrodes fits the bank and the program, a wait at its end included."""
+    waveforms = len(np.unique(np.stack([amplitude_na, width_us.astype(np.int64)]), axis=1).T)
+    groups = np.bincount(slot)
+    commands = int(groups.sum()) + 2 * int(np.count_nonzero(groups > 1)) + 1
+    return waveforms <= limits.waveforms and commands <= limits.commands
 
 
 _COMPLIANCE, _DENSITY, _CHARGE, _AMPLITUDE = (

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from prosthesis.config import Rig
-from prosthesis.messages import U8, Refusal
+from prosthesis.messages import U8, ImplantState, Refusal
 from prosthesis_sim.frontend import I32, I64, FrontEnd
 from prosthesis_sim.vitals import Vitals
 
 LOOK_NS = 50_000_000  # how often electrodes and memory are looked at, while nothing is wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What decides all that electrodes will do if nothing more is received: i64[n] and ns of the implant's clock."""
+
+    state: ImplantState
+    amplitude_na: I64
+    rate_mhz: I64
+    expires_ns: tuple[int, ...]
+    last_valid_ns: int
 
 
 class Monitor:

@@ -70,7 +70,7 @@ def test_96_amplitudes_become_15_and_the_report_says_what_was_lost():
 def test_what_the_emulator_counts_is_what_the_compiler_said():
     clock = ManualClock(1)
     emulator = EmulatedStimulator(CERESTIM, clock.now_ns, np.full(96, 10_000))
-    compiled = compile_pattern(full(np.arange(1.0, 97.0)), CERESTIM, 60)
+    compiled = compile_pattern(full(np.arange(1.0, 97.0)), CERESTIM, 60, train_s=1.0)
     for waveform in compiled.waveforms:
         emulator.configure(waveform)
     emulator.load(compiled.program)
