@@ -89,8 +89,13 @@ def guard_limits(rig: Rig) -> GuardLimits:
         rig.stimulator.lsb_na / 1000,
         rig.config.modulator.raster_groups,
         rig.stimulator.phase_mismatch,
-        min(rig.link.ttl_ms, SAFE_AFTER_MS) / 1000,
+        hold_s(rig),
     )
+
+
+def hold_s(rig: Rig) -> float:
+    """Return how long a pattern that no other follows is obeyed at most."""
+    return min(rig.link.ttl_ms, SAFE_AFTER_MS) / 1000
 
 
 def _totals(tiers: tuple[Tier, Tier]) -> Totals:

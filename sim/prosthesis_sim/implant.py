@@ -8,7 +8,7 @@ itself: no new pulses when the last pattern's time to live is over (HOLD), outpu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -34,10 +34,11 @@ from prosthesis.wire import (
     read_header,
     read_tiles,
 )
-from prosthesis_sim.frontend import F64, I64, FrontEnd
+from prosthesis_sim.frontend import F64, FrontEnd
 from prosthesis_sim.limits import implant_limits, refuse_configuration, refuse_electrodes
 from prosthesis_sim.limits import warm_up as warm_up_limits
 from prosthesis_sim.monitor import Monitor
+from prosthesis_sim.monitor import Outputs as Outputs
 from prosthesis_sim.raster import Raster
 from prosthesis_sim.raster import warm_up as warm_up_raster
 
@@ -46,17 +47,6 @@ FRAMES_TO_REARM = 10
 WATCHDOG_NS = 100 * NS_PER_MS
 DRIVING = (ImplantState.ARMED, ImplantState.STIMULATING, ImplantState.HOLD)
 MAX_NS = 1 << 63  # as in every message but the air frame, whose times are unsigned
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """What decides all that electrodes will do if nothing more is received: i64[n] and ns of the implant's clock."""
-
-    state: ImplantState
-    amplitude_na: I64
-    rate_mhz: I64
-    expires_ns: tuple[int, ...]
-    last_valid_ns: int
 
 
 class Implant:
@@ -106,8 +96,10 @@ class Implant:
 
     def configure(self, configuration: Configuration) -> Refusal:
         """Take the parameters that frames are read by; outputs stop until armed again."""
-        refusal = refuse_configuration(configuration, self._limits, self.electrodes)
+        limits = replace(self._limits, compliance_na=self.front.most_na(configuration.pulse_width_us))
+        refusal = refuse_configuration(configuration, limits, self.electrodes)
         if refusal is Refusal.NONE:
+            self._limits = limits
             self._silence()
             if self.state in DRIVING:
                 self._become(ImplantState.SAFE, "reconfigured")
