@@ -24,6 +24,7 @@ from prosthesis.config import Rig, TaskConfig, find, load_rig, names
 from prosthesis.encoders import open_encoder
 from prosthesis.encoders.switching import Switchboard, Way
 from prosthesis.errors import ConfigError
+from prosthesis.glance import QuickGuard
 from prosthesis.hops import EncoderConfig
 from prosthesis.limits import guard_limits
 from prosthesis.links.keys import load_keys
@@ -35,7 +36,6 @@ from prosthesis.pipeline import Passage, Pipeline
 from prosthesis.protocols import Clock, Encoder, FrameSource, Link, Translator
 from prosthesis.recorder import Recorder
 from prosthesis.runtime import RunSummary, run
-from prosthesis.safety import Guard
 from prosthesis.sealing import Sealing
 from prosthesis.session import Credentials, Session
 from prosthesis.solver import open_modulator
@@ -133,7 +133,7 @@ def assemble(
     session, modulator = open_session(rig, link, credentials, clock)
     board = Switchboard({name: _way(rig, view, task) for name, task in (tasks or with_tasks(rig, ())[1]).items()})
     air = AirTime(modulator.configuration, rig.link.radio, rig.link.air_ms)
-    pipeline = Pipeline(board, board, modulator, Guard(guard_limits(rig)), session, clock, air)
+    pipeline = Pipeline(board, board, modulator, QuickGuard(guard_limits(rig)), session, clock, air)
     source = open_camera(config.camera, clock)
     return Device(source, FrameCheck(config.camera.width, config.camera.height, source.live), pipeline, session, board)
 
