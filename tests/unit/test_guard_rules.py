@@ -331,3 +331,10 @@ def test_a_disabled_electrode_is_silent_however_little_is_asked():
 def test_a_tiny_average_speaks_only_of_those_that_pulse():
     found = allow(replace(OPEN, hard=Totals(average_nc_per_s=0.5)), pattern([10, 0, 0, 0]))[1]
     assert [(r, n) for r, _, n, *_ in found] == [("average charge", 1)]
+
+
+def test_an_average_speaks_of_the_weakest_pulses_too():
+    tiny = replace(OPEN, hard=Totals(average_nc_per_s=1e-4))  # 0.1 uA at 10 Hz: 0.2 nC/s
+    allowed, found, _ = allow(tiny, pattern([0.1, 0, 0, 0], rate=10))
+    assert [(r, n) for r, _, n, *_ in found] == [("average charge", 1)]
+    assert ua(allowed) == [0, 0, 0, 0]
