@@ -83,7 +83,7 @@ def changed(tree: ast.Module, number: int, what: str) -> tuple[ast.Module, int]:
 
 
 def noticed(name: str, tree: ast.Module) -> bool:
-    """Run the tests in a child process whose module ``name`` is ``tree``; tell whether any failed, or none ended in time."""
+    """Run the tests in a child process whose module ``name`` is ``tree``; tell whether any failed or none ended."""
     child = os.fork()
     if child == 0:
         code = 1
@@ -118,8 +118,7 @@ def run_tests(name: str) -> int:
 
 def main() -> int:
     """Change, test, and tell; arguments name the modules to change, all by default."""
-    import hypothesis  # noqa: F401 - loaded once, for all children
-    import numpy  # noqa: F401
+    import numpy  # noqa: F401 - loaded once, for all children
     import pytest  # noqa: F401
 
     import prosthesis.config  # noqa: F401
