@@ -100,6 +100,19 @@ def tightened(rig: Rig) -> Rig:
     return replace(rig, stimulator=stimulator.model_copy(update={"limits": limits}))
 
 
+class Sender:
+    """What of a device decides what it sends: guard and modulator, with the guard's memory."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.modulator, self.guard = PulseModulator(rig), QuickGuard(guard_limits(rig))
+        self.configuration, self._state = self.modulator.configuration, self.guard.initial()
+
+    def codes(self, wanted: StimulationPattern, dt_s: float) -> npt.NDArray[np.uint16]:
+        """Return the codes of what may be delivered, ``dt_s`` after the last."""
+        allowed, _, self._state = self.guard.allow(wanted, self._state, dt_s)
+        return self.modulator.codes(allowed)
+
+
 class Bench:
     """A device and an implant at two ends of a table, under one judge, in simulated time; it is its session's link."""
 

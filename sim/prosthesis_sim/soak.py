@@ -21,10 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from prosthesis.config import Rig
 from prosthesis.errors import LinkError
-from prosthesis.glance import QuickGuard
-from prosthesis.limits import guard_limits
 from prosthesis.messages import ImplantState, Refusal
-from prosthesis.modulator import PulseModulator
 from prosthesis.sealing import Sealing
 from prosthesis.session import Credentials, Session
 from prosthesis.timing import ManualClock
@@ -33,6 +30,7 @@ from prosthesis_sim.channel import Channel
 from prosthesis_sim.door import ImplantDoor
 from prosthesis_sim.faults.board import FaultBoard
 from prosthesis_sim.faults.catalogue import CATALOGUE, Fault, Kind, Layer
+from prosthesis_sim.fuzz import Sender
 from prosthesis_sim.hostile import Hostile
 from prosthesis_sim.implant import DRIVING, Implant
 
@@ -41,7 +39,8 @@ START_NS = 1_000_000_000
 FRAME_MS = 33
 EPISODE_FRAMES = 60  # from fault to fault; each is over before the next
 SETTLED_FRAMES = 200  # after which nothing of a frame can still be on its way
-RETRY_FRAMES = 12
+RETRY_FRAMES = 5
+PATIENCE = 6  # tries to arm, after which a new session is opened
 PATTERNS = ("calm", "random", "sparse", "edges", "alternating")
 KINDS = tuple(kind for kind in Kind if CATALOGUE[kind].layer is not Layer.HOST)
 _SEQ = struct.Struct("<I")
@@ -94,24 +93,27 @@ class Soak:
         sealing = Sealing(rig.link.sealing)
         allowed = frozenset([device.public_key().public_bytes_raw()])
         self._door = ImplantDoor(self._implant, identity, allowed, None, sealing)
-        self._modulator, self._guard = PulseModulator(rig), QuickGuard(guard_limits(rig))
-        self._state, self._hostile = self._guard.initial(), Hostile(rig, self._rng)
+        self._sender, self._hostile = Sender(rig), Hostile(rig, self._rng)
         credentials = Credentials(device, identity.public_key().public_bytes_raw())
-        configuration, ttl_ms = self._modulator.configuration, rig.link.ttl_ms
+        configuration, ttl_ms = self._sender.configuration, rig.link.ttl_ms
         self._session = Session(self, credentials, configuration, ttl_ms, self._clock, sealing)
         self._known: dict[int, set[str]] = {}
         self._open = deque[int]()
+        self._silent = 0
 
     def run(self, say: Callable[[int], None]) -> Life:
         """Live through all frames."""
         life, began = self.life, time.monotonic()
-        for number in range(life.frames):
-            if number % EPISODE_FRAMES == 0:
-                self._new_fault()
-            self._frame(number + 1)
-            if number % max(life.frames // 200, 1) == 0:
-                say(number)
-                life.memory_kb += _memory_kb()
+        try:
+            for number in range(life.frames):
+                if number % EPISODE_FRAMES == 0:
+                    self._new_fault()
+                self._frame(number + 1)
+                if number % max(life.frames // 500, 1) == 0:
+                    say(number)
+                    life.memory_kb += _memory_kb()
+        except KeyboardInterrupt:  # as much as has been lived is a life as well
+            life.frames = life.fates.total() + len(self._open)
         self._faults.clear()
         for _ in range(SETTLED_FRAMES):
             self._pass()
@@ -136,10 +138,9 @@ class Soak:
             self._keep_going()
         name = PATTERNS[int(self._rng.integers(len(PATTERNS)))]
         wanted, _ = self._hostile.make(name, seq, self._clock.now_ns())
-        allowed, _, self._state = self._guard.allow(wanted, self._state, FRAME_MS / 1000)
         self._known[seq] = set()
         self._open.append(seq)
-        self.send(self._session.seal(seq, self._clock.now_ns(), self._modulator.codes(allowed)))
+        self.send(self._session.seal(seq, self._clock.now_ns(), self._sender.codes(wanted, FRAME_MS / 1000)))
         if len(self._open) > SETTLED_FRAMES:
             self._settle()
 
@@ -149,24 +150,27 @@ class Soak:
         with contextlib.suppress(LinkError):
             if implant.state is ImplantState.LOCKED and implant.session:
                 self._session.reset()
-            if implant.state not in DRIVING and (not implant.session or self._session.arm().refusal):
+            if implant.state in DRIVING:
+                self._silent = 0
+                return
+            self._silent += 1
+            if not implant.session or self._silent > PATIENCE:  # clocks may have jumped, or electrodes be barred
                 self._session.open()
-                self.life.sessions += 1
-                self._session.arm()
+                self.life.sessions, self._silent = self.life.sessions + 1, 0
+            self._session.arm()
 
     def _pass(self) -> None:
         """Let a frame's time pass."""
-        for _ in range(3):
-            self._clock.advance(FRAME_MS * NS_PER_MS // 3)
-            now_ns = self._clock.now_ns()
-            self._faults.apply(self._implant, now_ns)
-            self._faults.again(lambda command: self._door.answer(command, self._implant_ns()))
-            for late in self._faults.late(now_ns):
-                self._air(late)
-            for packet in self._channel.arrivals(now_ns):
-                self._arrive(packet)
-            for piece in self._implant.advance(self._implant_ns()):
-                self.life.pulses += int(piece.pulses.sum())
+        self._clock.advance(FRAME_MS * NS_PER_MS)
+        now_ns = self._clock.now_ns()
+        self._faults.apply(self._implant, now_ns)
+        self._faults.again(lambda command: self._door.answer(command, self._implant_ns()))
+        for late in self._faults.late(now_ns):
+            self._air(late)
+        for packet in self._channel.arrivals(now_ns):
+            self._arrive(packet)
+        for piece in self._implant.advance(self._implant_ns()):
+            self.life.pulses += int(piece.pulses.sum())
         self._implant.changes()
 
     def _implant_ns(self) -> int:
