@@ -29,6 +29,10 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("if dt_s > driven_s:", "Gt -> GtE"): "no time is left to leak in: times exp(0)",
     ("finite = np.isfinite(amplitude + width + rate)", "Add -> Sub"): "a difference is as finite as a sum",
     ("over = asked > above", "Gt -> GtE"): EQUAL,
+    (
+        "worst = most_nc * cap.in_unit if by_charge and same else (asked * cap.in_unit)[over].max()",
+        "if -> if False",
+    ): QUICK,
     ("if worst > most * NEWS:", "Gt -> GtE"): EQUAL,
     ("over = values > most * NEWS", "Gt -> GtE"): EQUAL,
     ("return bool(worst > hard * NEWS)", "Gt -> GtE"): EQUAL,
