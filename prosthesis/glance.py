@@ -44,6 +44,10 @@ class QuickGuard(Guard):
                                      default=math.inf)  # fmt: skip
         tiers = zip(astuple(limits.hard), astuple(limits.advisory), strict=True)
         self._near = Totals(*(min(pair) for pair in tiers))
+        near = self._near
+        self._any_sum = min(near.total_current_ua, near.array_nc_per_s, near.session_uc) < math.inf
+        self._any_dose = self._any_sum or near.average_nc_per_s < math.inf
+        self._least_nc = min((known.least for known in self._charges), default=math.inf)
         self._seen: _Columns | None = None
 
     def allow(self, wanted: StimulationPattern, state: GuardState, dt_s: float) -> Answer:
@@ -64,18 +68,15 @@ class QuickGuard(Guard):
         if np.count_nonzero(amplitude > self._near_ua):
             return None
         found = Found()
-        self.tell(self._charges, amplitude, amplitude * per_nc, most * per_nc, found)
+        if most * per_nc > self._least_nc:
+            self.tell(self._charges, amplitude, amplitude * per_nc, most * per_nc, found)
         allowed = self.round_down(amplitude, amplitude, AS_ASKED)
         flow = allowed * per_ua
-        coming = fill(state.average_nc_per_s, flow, self._limits.hold_s)
-        if most_of(np.bincount(seen.slot, allowed)) > near.slot_current_ua or self._sums(allowed, flow, coming, state):
+        if most_of(np.bincount(seen.slot, allowed)) > near.slot_current_ua:
             return None
-        if most_of(coming) > near.average_nc_per_s:
-            coming *= flow > 0
-            if self.over("average charge", "nC/s", "average_nc_per_s", coming, found):
-                return None
-        columns = (readonly(allowed, np.float32), seen.width, seen.rate)
-        return answer(p, columns, found, state, flow)
+        if self._any_dose and not self._within_doses(allowed, flow, state, found):
+            return None
+        return answer(p, (readonly(allowed, np.float32), seen.width, seen.rate), found, state, flow)
 
     def _columns(self, p: StimulationPattern) -> _Columns:
         """Return the pattern's other columns, looked at once for all patterns that have the same."""
@@ -92,11 +93,17 @@ class QuickGuard(Guard):
             )
         return self._seen
 
-    def _sums(self, amplitude: F64, flow: F64, coming: F64, state: GuardState) -> bool:
-        """Tell whether a limit on all electrodes together may be touched."""
+    def _within_doses(self, amplitude: F64, flow: F64, state: GuardState, found: Found) -> bool:
+        """Report an advisory average that is exceeded; tell whether no other sum or dose is."""
         near, hold_s = self._near, self._limits.hold_s
-        if min(near.total_current_ua, near.array_nc_per_s, near.session_uc) == math.inf:
-            return False
-        session_uc = state.session_uc + float(flow.sum()) * hold_s * 1e-3
-        over = amplitude.sum() > near.total_current_ua or coming.sum() > near.array_nc_per_s
-        return bool(over or session_uc > near.session_uc)
+        coming = fill(state.average_nc_per_s, flow, hold_s)
+        if self._any_sum:
+            session_uc = state.session_uc + float(flow.sum()) * hold_s * 1e-3
+            if amplitude.sum() > near.total_current_ua or coming.sum() > near.array_nc_per_s:
+                return False
+            if session_uc > near.session_uc:
+                return False
+        if most_of(coming) <= near.average_nc_per_s:
+            return True
+        coming *= flow > 0
+        return not self.over("average charge", "nC/s", "average_nc_per_s", coming, found)
