@@ -26,10 +26,6 @@ NAMES = {"minimum": "maximum", "maximum": "minimum", "min": "max", "max": "min",
 QUICK = "a first glance only decides whether to look closely, with the same result"
 EQUAL = "a value equal to its limit and its slack, which no step of a DAC is"
 EQUIVALENT: dict[tuple[str, str], str] = {
-    (
-        "NEARLY = 1 - 1e-9  # rounding never hides from a glance what a close look finds",
-        "Sub -> Add",
-    ): "a charge so near its limit is clamped by less than a step forgives, to the same step",
     ("if dt_s > driven_s:", "Gt -> GtE"): "no time is left to leak in: times exp(0)",
     ("finite = np.isfinite(amplitude + width + rate)", "Add -> Sub"): "a difference is as finite as a sum",
     ("over = asked > above", "Gt -> GtE"): EQUAL,

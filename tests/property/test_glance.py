@@ -155,9 +155,9 @@ def test_what_it_allows_cannot_be_changed_through_what_was_asked():
 
 def test_rounding_in_the_largest_charge_hides_no_clamp():
     # 0.30000000000000004 nC is asked of an electrode that may have 0.3: the close look clamps it, and so must a glance
-    for amplitude, width in ((3.0, 100.0), (0.7, 300.0), (1.1, 700.0), (4.35, 100.0), (2.3, 170.0)):
+    for amplitude, width in ((0.99995, 100.0), (3.0, 100.0), (0.7, 300.0), (1.1, 700.0), (4.35, 100.0), (2.3, 170.0)):
         charge = float(np.float32(amplitude)) * (width * 1e-3)
-        for most in (charge, math.nextafter(charge, 0), math.nextafter(charge, 9), amplitude * width * 1e-3):
+        for most in (charge, charge * (1 - 5e-10), math.nextafter(charge, 0), math.nextafter(charge, 9), amplitude * width * 1e-3):
             limits = replace(OPEN, caps=(Cap("a", "hard", most, "nC", math.inf, most, 1.0),))
             guard, plain = QuickGuard(limits), Guard(limits)
             wanted = pattern(amplitude, width)
