@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from prosthesis.glance import QuickGuard
 from prosthesis.limits import Cap, GuardLimits, Totals
 from prosthesis.messages import StimulationPattern
-from prosthesis.safety import Guard
+from prosthesis.safety import Guard, GuardState
 
 N = 4
 SLOTS = 2
@@ -157,8 +157,25 @@ def test_rounding_in_the_largest_charge_hides_no_clamp():
     # 0.30000000000000004 nC is asked of an electrode that may have 0.3: the close look clamps it, and so must a glance
     for amplitude, width in ((0.99995, 100.0), (3.0, 100.0), (0.7, 300.0), (1.1, 700.0), (4.35, 100.0), (2.3, 170.0)):
         charge = float(np.float32(amplitude)) * (width * 1e-3)
-        for most in (charge, charge * (1 - 5e-10), math.nextafter(charge, 0), math.nextafter(charge, 9), amplitude * width * 1e-3):
+        for most in (
+            charge,
+            charge * (1 - 5e-10),
+            math.nextafter(charge, 0),
+            math.nextafter(charge, 9),
+            amplitude * width * 1e-3,
+        ):
             limits = replace(OPEN, caps=(Cap("a", "hard", most, "nC", math.inf, most, 1.0),))
             guard, plain = QuickGuard(limits), Guard(limits)
             wanted = pattern(amplitude, width)
             assert_same(guard.allow(wanted, guard.initial(), 0.0), plain.allow(wanted, plain.initial(), 0.0))
+
+
+def test_averages_are_told_of_those_that_pulse_and_a_hard_one_is_looked_at():
+    # 200 nC/s each for 100 ms ahead of 150 nC/s that have leaked little; the second rests and is not spoken of
+    state = GuardState(np.array([150.0, 900.0, 0.0, 0.0]), np.zeros(N), 0.0)
+    for tier in ("hard", "advisory"):
+        guards = [kind(replace(OPEN, **{tier: Totals(average_nc_per_s=100.0)})) for kind in (QuickGuard, Guard)]
+        quick, plain = (guard.allow(pattern([10, 0, 10, 0]), state, 0.0) for guard in guards)
+        assert_same(quick, plain)
+        assert [(i.rule, i.tier, i.electrodes) for i in quick[1]] == [("average charge", tier, 1)]
+        assert quick[0].amplitude_ua.tolist() == ([0, 0, 10, 0] if tier == "hard" else [10, 0, 10, 0])

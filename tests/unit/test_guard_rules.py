@@ -14,7 +14,7 @@ import pytest
 from prosthesis.config import Limit, load_rig
 from prosthesis.limits import Cap, GuardLimits, Totals, guard_limits
 from prosthesis.messages import StimulationPattern
-from prosthesis.safety import BUCKET_S, Guard, GuardState
+from prosthesis.safety import BUCKET_S, Guard, GuardState, least_of, most_of
 
 INF = math.inf
 OPEN = GuardLimits((), Totals(), Totals(), np.ones(4, bool), 0.1, 2, 0.01, 0.1)
@@ -361,3 +361,9 @@ def test_a_density_is_told_of_each_electrodes_own_area():
         assert [(r, t, n, u) for r, t, n, _, _, u in found] == [("density", tier, 2, "uC/cm2")]
         assert found[0][3] == pytest.approx(12.0)
         assert ua(allowed) == ([5, 10, 19, 20] if tier == "hard" else [6, 11, 19, 20])
+
+
+def test_least_and_most_are_those_of_numpy_and_not_a_number_if_there_is_one():
+    values = np.array([3.0, -1.0, 7.0])
+    assert (least_of(values), most_of(values)) == (-1.0, 7.0)
+    assert math.isnan(least_of(np.array([3.0, np.nan])))
