@@ -24,6 +24,7 @@ from prosthesis.config import RadioConfig, Rig, TaskConfig, find, load_rig, name
 from prosthesis.encoders import open_encoder
 from prosthesis.encoders.switching import Switchboard, Way
 from prosthesis.errors import ConfigError
+from prosthesis.glance import QuickGuard
 from prosthesis.hops import EncoderConfig
 from prosthesis.impedance import check_impedances
 from prosthesis.limits import guard_limits, hold_s
@@ -36,7 +37,6 @@ from prosthesis.pipeline import Passage, Pipeline
 from prosthesis.protocols import Clock, Encoder, FrameSource, Link, StimulatingSession, Translator
 from prosthesis.recorder import Recorder
 from prosthesis.runtime import RunSummary, run
-from prosthesis.safety import Guard
 from prosthesis.sealing import Sealing
 from prosthesis.session import Credentials, Session
 from prosthesis.solver import open_modulator
@@ -173,7 +173,7 @@ def assemble_with(
     view = make_view(config.view, config.camera, rig.calibration)
     board = Switchboard({name: _way(rig, view, task) for name, task in (tasks or with_tasks(rig, ())[1]).items()})
     air = AirTime(modulator.configuration, rig.link.radio if config.backend is None else RadioConfig(), rig.link.air_ms)
-    pipeline = Pipeline(board, board, modulator, Guard(guard_limits(rig)), session, clock, air)
+    pipeline = Pipeline(board, board, modulator, QuickGuard(guard_limits(rig)), session, clock, air)
     source = open_camera(config.camera, clock)
     frames = FrameCheck(config.camera.width, config.camera.height, source.live)
     return Device(rig, source, frames, pipeline, session, board)

@@ -126,7 +126,8 @@ def _current_cap(rule: str, tier: str, limit: float, current_ua: float | F64) ->
 
 
 def _caps(rig: Rig, tier: Tier, name: str) -> list[Cap]:
-    area_cm2 = np.asarray(rig.areas_um2) * 1e-8
+    areas_um2 = set(rig.areas_um2)
+    area_cm2 = np.asarray(rig.areas_um2) * 1e-8 if len(areas_um2) > 1 else float(areas_um2.pop()) * 1e-8
     caps = []
     if limit := tier.amplitude_ua:
         caps.append(_current_cap("amplitude", name, limit.value, limit.value))
