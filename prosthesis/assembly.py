@@ -65,7 +65,7 @@ class Device:
     def prepare(self) -> tuple[tuple[str, str], ...]:
         """Measure impedances in the open session, guard by them, and return what to tell of it as (level, text)."""
         checked = check_impedances(self.rig, self.session)
-        self.pipeline.be_guarded_by(Guard(guard_limits(checked.rig)))
+        self.pipeline.be_guarded_by(QuickGuard(guard_limits(checked.rig)))
         return checked.said
 
 

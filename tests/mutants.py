@@ -33,6 +33,8 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "worst = most_nc * cap.in_unit if by_charge and same else (asked * cap.in_unit)[over].max()",
         "if -> if False",
     ): QUICK,
+    ('if (by_charge := cap.unit != "uA") and most_nc <= least:', "LtE -> Lt"): QUICK,
+    ("if most_of(coming) <= near.average_nc_per_s:", "LtE -> Lt"): QUICK,
     ("if worst > most * NEWS:", "Gt -> GtE"): EQUAL,
     ("over = values > most * NEWS", "Gt -> GtE"): EQUAL,
     ("return bool(worst > hard * NEWS)", "Gt -> GtE"): EQUAL,
