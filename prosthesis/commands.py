@@ -78,7 +78,9 @@ def _add_run(verbs: Verbs) -> None:
     p.add_argument("--headless", action="store_true", help="open no window")
     p.add_argument("--view", action="store_true", help="open the web console on this run, see 'prosthesis view'")
     p.add_argument(
-        "--live", action="store_true", help="take lines from standard input: task NAME, tone contrast=1.2, arm, reset"
+        "--live",
+        action="store_true",
+        help="take lines from standard input: task NAME, tone contrast=1.2, stop, arm, reset",
     )
     p.add_argument("--seconds", type=_positive, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
     p.add_argument("--record", type=Path, metavar="LOG", help="record the session to this MCAP file")

@@ -1,4 +1,4 @@
-"""What a running device can be told, one line of text each: another task, brightness and contrast, to arm again."""
+"""What a running device can be told, one line of text each: another task, brightness and contrast, stop, arm."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from prosthesis.errors import ConfigError, LinkError
 from prosthesis.messages import Refusal
 from prosthesis.session import Session
 
-WORDS = "task NAME, tone brightness=0.1 contrast=1.2, arm, reset"
+WORDS = "task NAME, tone brightness=0.1 contrast=1.2, stop, arm, reset"
 
 
 class Desk:
-    """Does to a running device what the lines in ``spoken`` say; used by the thread that runs it, between frames."""
+    """Does to a running device what the lines in ``spoken`` say; used by the thread that runs it, between frames.
+
+    A ``stop`` is repeated until the implant has confirmed it, and holds until ``arm``, also over a lost link.
+    """
 
     def __init__(self, tasks: Switchboard, session: Session, spoken: SimpleQueue[str]) -> None:
         self._tasks, self._session, self._spoken = tasks, session, spoken
+        self._stopping = False
 
     def listen(self) -> list[str]:
         """Obey what was said since last asked, and return what was done, or what was wrong with it."""
-        return [self.obey(self._spoken.get()) for _ in range(self._spoken.qsize())]
+        said = [self.obey(self._spoken.get()) for _ in range(self._spoken.qsize())]
+        return said + ([self._stop()] if self._stopping else [])
 
     def obey(self, line: str) -> str:
         """Do what one line says; return what was done, or in one sentence what was wrong."""
@@ -33,8 +38,11 @@ class Desk:
                     return f"task '{rest.strip()}' from the next frame on"
                 case "tone":
                     return self._tone(rest.split())
+                case "stop":
+                    self._stopping = self._session.overruled = True
+                    return "told to stop"
                 case "arm":
-                    self._session.overruled = False
+                    self._stopping = self._session.overruled = False
                     return "the implant may be armed again"
                 case "reset":
                     reply = self._session.reset()
@@ -43,6 +51,14 @@ class Desk:
         except (ConfigError, LinkError) as error:
             return str(error)
         return f"'{line}': not understood; say one of: {WORDS}"
+
+    def _stop(self) -> str:
+        try:
+            self._session.stop()
+        except LinkError as error:
+            return f"STOP is not confirmed yet ({error})"
+        self._stopping = False
+        return "the implant has confirmed STOP"
 
     def _tone(self, settings: list[str]) -> str:
         tone = self._tasks.tone

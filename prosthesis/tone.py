@@ -38,7 +38,8 @@ class Tone:
         [0, 26, 154, 255]
         """
         levels = (np.arange(256) - MIDDLE) * self.contrast + MIDDLE + 255 * self.brightness
-        return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+        table: U8 = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+        return table
 
     def apply(self, frame: Frame) -> Frame:
         """Return ``frame`` with these, the very same where nothing changes."""

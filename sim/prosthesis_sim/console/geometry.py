@@ -51,6 +51,30 @@ def describe(rig: Rig, world: str) -> dict[str, Any]:
     return known | {"crop": list(view.crop), "field": [field.x0_deg, field.x1_deg, field.y0_deg, field.y1_deg]}
 
 
+def describe_unknown(electrodes: int, rig: str) -> dict[str, Any]:
+    """Return the same for a rig that is not here any more: rows of electrodes by number, and no camera crop."""
+    columns = max(1, int(np.ceil(np.sqrt(electrodes))))
+    u, v = np.arange(electrodes) % columns + 0.5, columns - 0.5 - np.arange(electrodes) // columns
+    ones = [1] * electrodes
+    return {
+        "rig": rig,
+        "electrodes": electrodes,
+        "world": "",
+        "tissue": "rows",
+        "u": _rounded(u),
+        "v": _rounded(v),
+        "x": _rounded(u),
+        "y": _rounded(v),
+        "sigma": [0.5] * electrodes,
+        "enabled": ones,
+        "max_ua": [100.0] * electrodes,
+        "camera_deg": [0, 0],
+        "lines": [],
+        "crop": None,
+        "field": [0, columns, 0, columns],
+    }
+
+
 def _lines(retinotopy: Any, hemisphere: str, cortical: bool) -> list[dict[str, Any]]:
     """Return lines on the tissue: label, u and v in mm; breaks where the map has no place."""
     turn = 90.0 if cortical else 180.0
@@ -70,6 +94,6 @@ def _lines(retinotopy: Any, hemisphere: str, cortical: bool) -> list[dict[str, A
     return lines
 
 
-def _rounded(values: F64) -> list[float | None]:
+def _rounded(values: npt.NDArray[Any]) -> list[float | None]:
     """Return numbers short enough to send; what is not finite is null in JSON."""
     return [round(float(value), 3) if np.isfinite(value) else None for value in values]

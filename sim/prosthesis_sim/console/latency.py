@@ -61,7 +61,8 @@ class Latency:
         found = []
         for hop in hops:
             took = self._took[hop]
-            found.append(Spread(hop, *(float(p) for p in np.percentile(np.asarray(took), RANKS)), len(took)))
+            p5, p50, p95, p99 = np.percentile(np.asarray(took), RANKS).tolist()
+            found.append(Spread(hop, p5, p50, p95, p99, len(took)))
         return found
 
     def _steps(self, times: HopTimes, before_ns: int) -> None:
