@@ -29,15 +29,17 @@ class Spread:
 
 
 class Latency:
-    """Keeps the newest ``WINDOW`` durations of every hop, and of the whole path; ``trace`` [k] is the newest of that.
+    """Keeps the newest ``WINDOW`` durations of every hop, and of the whole path, which are ``trace`` in order.
 
-    The world's first hop counts from the device's last: it is the air.
+    The world's first hop counts from the device's last: it is the air. A pattern's tiles may arrive one by one: its
+    percept is complete with the last, so a frame counts when the next one has come.
     """
 
     def __init__(self) -> None:
         self._took: dict[str, deque[float]] = {}
         self._device: dict[int, HopTimes] = {}
-        self.trace: deque[tuple[int, float]] = deque(maxlen=WINDOW)
+        self.trace: deque[float] = deque(maxlen=WINDOW)
+        self._last: HopTimes | None = None
 
     def device(self, times: HopTimes) -> None:
         """Take the device's hop times of one frame."""
@@ -47,13 +49,18 @@ class Latency:
         self._steps(times, times.t_ns)
 
     def world(self, times: HopTimes) -> None:
-        """Take the implant's and patient's hop times of one frame."""
+        """Take the implant's and patient's hop times of one frame, or of one more tile of it."""
+        last, self._last = self._last, times
+        if last is not None and last.seq != times.seq:
+            self._finish(last)
+
+    def _finish(self, times: HopTimes) -> None:
         sent = self._device.pop(times.seq, None)
         if sent is not None:
             self._steps(times, sent.stamps_ns[-1])
         total = (times.stamps_ns[-1] - times.t_ns) / NS_PER_MS
         self._add(TOTAL, total)
-        self.trace.append((times.seq, total))
+        self.trace.append(total)
 
     def spreads(self) -> list[Spread]:
         """Return each hop's percentiles in the order of the path, the whole path last."""

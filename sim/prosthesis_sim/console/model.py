@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from dataclasses import dataclass, field
@@ -22,12 +23,13 @@ TOPICS = PICTURES + COUNTED
 SPAN_NS = 5 * NS_PER_S  # what rates are taken over
 GUARD_NS = 10 * NS_PER_S
 QUIET_NS = 1 * NS_PER_S  # after that a device or patient counts as gone
+REPEAT_NS = 3 * NS_PER_S
 EVENTS, STATES = 200, 100
 
 
 @dataclass(slots=True)
 class Rule:
-    """One rule of the guard in one tier: on how many frames so far and when last, with the worst value asked for."""
+    """One rule of the guard in one tier: when it was broken lately, with the worst value asked for by then."""
 
     rule: str
     tier: str
@@ -35,8 +37,7 @@ class Rule:
     limit: float
     worst: float = 0.0
     electrodes: int = 0
-    frames: int = 0
-    last_ns: int = 0
+    broken_ns: deque[int] = field(default_factory=lambda: deque(maxlen=1024))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,18 @@ class Model:
         """Take one message as it came from a tap or a recording; pictures are only kept."""
         with self._lock:
             self._came[topic].append(now_ns)
+            if topic == "world_hops" and not self._is_next(topic, stamp(topic, data)[0]):
+                self._came[topic].pop()  # one more tile of the same pattern
             if topic in PICTURES:
                 self._raw[topic] = data
                 if topic == "frame":
                     self._count_gap(stamp(topic, data)[0])
             else:
                 self._count(topic, decode(topic, data), now_ns)
+
+    def _is_next(self, topic: str, seq: int) -> bool:
+        before, self._seqs[topic] = self._seqs.get(topic), seq
+        return before != seq
 
     def _count_gap(self, seq: int) -> None:
         before = self._seqs.get("frame")
@@ -118,7 +125,8 @@ class Model:
         for found in message.interventions:
             fresh = Rule(found.rule, found.tier, found.unit, found.limit)
             rule = self.rules.setdefault((found.rule, found.tier), fresh)
-            rule.frames, rule.last_ns, rule.limit = rule.frames + 1, now_ns, found.limit
+            rule.broken_ns.append(now_ns)
+            rule.limit = found.limit
             rule.worst, rule.electrodes = max(rule.worst, found.worst), max(rule.electrodes, found.electrodes)
 
     def _count_health(self, message: Telemetry, now_ns: int) -> None:
@@ -130,10 +138,22 @@ class Model:
             self._counts.popleft()
 
     def tell(self, now_ns: int, source: str, level: str, text: str) -> None:
-        """Add one sentence to what has happened; the same one again only counts as said."""
-        if not self.events or self.events[-1][1:] != (source, level, text):
+        """Add one sentence to what has happened, unless the same was said just before."""
+        recent = (event for event in reversed(self.events) if event[0] > now_ns - REPEAT_NS)
+        if all(event[1:] != (source, level, text) for event in recent):
             self.events.append((now_ns, source, level, text))
             self.said += 1
+
+    def _broken(self, now_ns: int) -> list[list[Any]]:
+        """Return rule, tier, share of frames, most electrodes, worst value, limit, unit of each rule broken lately."""
+        looked = max(1, sum(t > now_ns - GUARD_NS for t in self._came["guard"]))
+        found = []
+        for rule in sorted(self.rules.values(), key=lambda rule: (rule.tier != "hard", rule.rule)):
+            times = sum(t > now_ns - GUARD_NS for t in rule.broken_ns)
+            if times:
+                told = (rule.electrodes, _finite(rule.worst), rule.limit, rule.unit)
+                found.append([rule.rule, rule.tier, round(min(times / looked, 1.0), 3), *told])
+        return found
 
     def picture(self, topic: str) -> Message | None:
         """Return the newest message of one of ``PICTURES``, decoded when first asked for."""
@@ -171,8 +191,8 @@ class Model:
         """Return everything that is told in numbers and words, ready for JSON."""
         with self._lock:
             health, counts = self.health, (self._counts[0], self._counts[-1]) if self._counts else None
-            rules = [rule for rule in self.rules.values() if now_ns - rule.last_ns < GUARD_NS]
-            spreads, trace = self.latency.spreads(), [round(ms, 2) for _, ms in self.latency.trace]
+            rules = self._broken(now_ns)
+            spreads, trace = self.latency.spreads(), [round(ms, 2) for ms in self.latency.trace]
         lost = not self.alive("telemetry", now_ns)
         return {
             "state": "LOST" if lost else health.state.name if health else "LOST",
@@ -185,13 +205,14 @@ class Model:
             "latency": [[s.hop, *(round(x, 3) for x in (s.p5, s.p50, s.p95, s.p99))] for s in spreads],
             "trace": trace,
             "link": _link(counts),
-            "guard": [
-                [r.rule, r.tier, r.frames, r.electrodes, r.worst, r.limit, r.unit]
-                for r in sorted(rules, key=lambda r: (r.tier, r.rule))
-            ],
+            "guard": rules,
             "health": _health(health),
             "charge_uc": round(self._charge.total_pc * 1e-6, 3),
         }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _forget(recent: deque[tuple[int, Any]], before_ns: int) -> None:

@@ -76,8 +76,8 @@ def _head(bar: Bar | None) -> None:
 
 
 def _tool(text: str, name: str, act: Callable[[], Any], label: str) -> ui.button:
-    button = ui.button(text, on_click=act).classes("tool").props(f'flat no-caps id={name} aria-label="{label}"')
-    return button.tooltip(label) if name != "arm" else button
+    button = ui.button(text, on_click=act, color=None).classes("tool")
+    return button.props(f'flat no-caps id={name} title="{label}"')
 
 
 def _help(keys: dict[str, str]) -> ui.dialog:
@@ -246,8 +246,8 @@ class Bar:
                 await self._do(self._steering.clear_faults)
 
             with ui.row():
-                ui.button("Put in", on_click=put).classes("tool").props("flat no-caps id=fault-put")
-                ui.button("End all", on_click=clear).classes("tool").props("flat no-caps id=fault-clear")
+                ui.button("Put in", on_click=put, color=None).classes("tool").props("flat no-caps id=fault-put")
+                ui.button("End all", on_click=clear, color=None).classes("tool").props("flat no-caps id=fault-clear")
         return dialog
 
     async def _toggle_record(self) -> None:

@@ -350,7 +350,7 @@ function showGuard(found) {
   $("n-guard").textContent = found.length ? "last 10 s" : "nothing asked beyond a limit";
   for (const [rule, tier, frames, electrodes, worst, limit, unit] of found) {
     const line = document.createElement("tr");
-    for (const [text, kind] of [[rule.replaceAll("_", " "), `tier-${tier}`], [`${frames}`, "n"], [`${short(worst)}`, "n"], [`${short(limit)} ${unit}`, "n"]]) {
+    for (const [text, kind] of [[rule.replaceAll("_", " "), `tier-${tier}`], [`${(100 * frames).toFixed(0)} %`, "n"], [`${short(worst)}`, "n"], [`${short(limit)} ${unit}`, "n"]]) {
       const cell = document.createElement("td"); cell.textContent = text; cell.className = kind; line.append(cell);
     }
     line.title = `${tier}: ${electrodes} electrodes at most`;
