@@ -23,7 +23,7 @@ TOPICS = PICTURES + COUNTED
 SPAN_NS = 5 * NS_PER_S  # what rates are taken over
 GUARD_NS = 10 * NS_PER_S
 QUIET_NS = 1 * NS_PER_S  # after that a device or patient counts as gone
-REPEAT_NS = 3 * NS_PER_S
+REPEAT_NS = 5 * NS_PER_S
 EVENTS, STATES = 200, 100
 
 
@@ -138,9 +138,9 @@ class Model:
             self._counts.popleft()
 
     def tell(self, now_ns: int, source: str, level: str, text: str) -> None:
-        """Add one sentence to what has happened, unless the same was said just before."""
+        """Add one sentence to what has happened, unless somebody said the same just before."""
         recent = (event for event in reversed(self.events) if event[0] > now_ns - REPEAT_NS)
-        if all(event[1:] != (source, level, text) for event in recent):
+        if all(event[3] != text for event in recent):
             self.events.append((now_ns, source, level, text))
             self.said += 1
 

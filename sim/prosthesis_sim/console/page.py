@@ -41,7 +41,7 @@ def build(feed: Steering | Player, stop: dict[str, Any] | None, static: Path) ->
     site.add_static_files("/console", str(static), max_cache_age=0)
     panels = (static / "panels.html").read_text(encoding="utf-8")
 
-    @ui.page("/", title="prosthesis", dark=True)
+    @ui.page("/", title="prosthesis", dark=True, language="en-US")
     def page() -> None:
         ui.add_head_html(f"<script>window.PROSTHESIS_STOP = {_json(stop)};</script>{HEAD}")
         with ui.element("main").classes("console"):
@@ -233,9 +233,9 @@ class Bar:
             )
             kind.classes("w-full")
             with ui.row().classes("w-full no-wrap"):
-                electrodes = ui.input("Electrodes, e.g. 3,4 (all)").props('outlined dense dark id="fault-electrodes"')
-                value = ui.input("Value (usual)").props('outlined dense dark id="fault-value"')
-                lasting = ui.input("Seconds (for ever)").props('outlined dense dark id="fault-seconds"')
+                electrodes = ui.input("Electrodes, e.g. 3,4 (all)").props('outlined dense dark for="fault-electrodes"')
+                value = ui.input("Value (usual)").props('outlined dense dark for="fault-value"')
+                lasting = ui.input("Seconds (for ever)").props('outlined dense dark for="fault-seconds"')
 
             async def put() -> None:
                 settings = {"electrodes": electrodes.value, "value": value.value, "duration_s": lasting.value}

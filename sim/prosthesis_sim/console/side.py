@@ -16,7 +16,8 @@ from prosthesis_sim.console.model import Model
 from prosthesis_sim.console.setup import Setup
 
 SETTLED_S = 10.0  # a child that ends sooner than this after a change did not like the change
-NOISE = ("task is now", "brightness is now", "session with the implant opened", "implant is ")  # said by taps as well
+# said by taps as well, or only an answer to what we told it
+NOISE = ("task is now", "task '", "brightness ", "session with the implant opened", "implant is ", "told to stop")
 
 
 class Side:

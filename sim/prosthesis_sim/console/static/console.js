@@ -421,7 +421,7 @@ function drawTape() {
 const click = (id) => { const element = $(id); if (element) element.click(); };
 function flip(id) { const b = $(id); b.setAttribute("aria-pressed", b.getAttribute("aria-pressed") === "true" ? "false" : "true"); live.redraw = true; draw([], { geometry: true, figures: true }); }
 function onKey(event) {
-  const typing = event.target.closest("input:not([type=range]), textarea, [contenteditable], .q-menu, .q-select");
+  const typing = event.target.matches && event.target.matches("input:not([readonly]):not([type=range]):not([type=checkbox]), textarea, [contenteditable]");
   if (event.key === "Escape" && !document.querySelector(".q-dialog__inner, .q-menu")) { stop(); return; }
   if (typing || event.ctrlKey || event.metaKey || event.altKey || localStorage.getItem("prosthesis-keys") === "off") return;
   const scrub = live.status.mode === "scrub", key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
@@ -448,7 +448,7 @@ function pointed(event) {   // the electrode under the pointer
 function begin() {
   if (!$("percept-a") || !$("state")) { setTimeout(begin, 30); return; }
   if ($("stop")) $("stop").addEventListener("pointerdown", stop), $("stop").addEventListener("click", stop);
-  document.addEventListener("keydown", onKey);
+  document.addEventListener("keydown", onKey, true);   // before any control that keeps keys to itself
   for (const id of ["overlay", "charge"]) $(id).addEventListener("click", () => flip(id));
   $("which").addEventListener("click", () => { live.side = live.side === "a" ? "b" : "a"; $("which").setAttribute("aria-pressed", live.side === "b"); scene.clear(); live.redraw = true; draw([], { geometry: true, figures: true }); showFigures(); });
   $("cortex").addEventListener("pointermove", pointed);
