@@ -42,7 +42,8 @@ class Desk:
                     self._stopping = self._session.overruled = True
                     return "told to stop"
                 case "arm":
-                    self._stopping = self._session.overruled = False
+                    self._stopping = False
+                    self._session.permit()
                     return "the implant may be armed again"
                 case "reset":
                     reply = self._session.reset()

@@ -19,6 +19,7 @@ from prosthesis_sim.console.geometry import describe, describe_unknown
 from prosthesis_sim.console.model import PICTURES, Model
 from prosthesis_sim.console.tape import Said, Tape
 
+LOOK_NS = 10 * NS_PER_S  # how far from the start the first pictures are looked for
 BACK_NS = 3 * NS_PER_S  # what figures after a jump are taken over
 TICK_S = 1 / 30
 BINS = 400
@@ -26,16 +27,17 @@ SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 class Player:
-    """Plays one recording into a model; ``told`` does what a page asks. Times are seconds from the start there."""
+    """Plays one recording into a model; ``told`` does what a page asks. Times there are seconds from the first percept."""
 
     def __init__(self, log: Path) -> None:
         self.tape, self.about = Tape(log), metadata(log)
         self._lock = threading.RLock()
-        self._at_ns, self._playing, self._speed = self.tape.first_ns, False, 1.0
+        self._begin_ns = _begin_ns(self.tape)
+        self._at_ns, self._playing, self._speed = self._begin_ns, False, 1.0
         self._model = Model()
         self._closing = threading.Event()
         self._geometry = self._places()
-        self.timeline = Timeline(self.tape)
+        self.timeline = Timeline(self.tape, self._begin_ns)
         self.seek(0.0)
         self._threads = [
             threading.Thread(target=work, name=name, daemon=True)
@@ -47,7 +49,7 @@ class Player:
     @property
     def seconds(self) -> float:
         """How long the recording is."""
-        return (self.tape.last_ns - self.tape.first_ns) / NS_PER_S
+        return (self.tape.last_ns - self._begin_ns) / NS_PER_S
 
     def now_ns(self) -> int:
         """Return the moment shown, on the recording's clock."""
@@ -67,7 +69,7 @@ class Player:
         return {
             "mode": "scrub",
             "log": self.tape.path.name,
-            "at": round((self._at_ns - self.tape.first_ns) / NS_PER_S, 3),
+            "at": round((self._at_ns - self._begin_ns) / NS_PER_S, 3),
             "seconds": round(self.seconds, 3),
             "playing": self._playing,
             "speed": self._speed,
@@ -103,7 +105,7 @@ class Player:
     def seek(self, seconds: float) -> None:
         """Show the moment ``seconds`` after the start, with figures of what came just before it."""
         with self._lock:
-            self._jump(self.tape.first_ns + round(min(max(seconds, 0.0), self.seconds) * NS_PER_S))
+            self._jump(self._begin_ns + round(min(max(seconds, 0.0), self.seconds) * NS_PER_S))
 
     def step(self, frames: int) -> None:
         """Go one camera frame on (1) or back (-1), and stop there."""
@@ -117,7 +119,7 @@ class Player:
                     self._feed(said.log_ns)
                 return
             behind = [s for s in self.tape.between(at_ns - reach_ns, at_ns - 1) if s.topic == "frame"]
-            self._jump(behind[-1].log_ns if behind else max(self.tape.first_ns, at_ns - reach_ns))
+            self._jump(behind[-1].log_ns if behind else max(self._begin_ns, at_ns - reach_ns))
 
     def close(self) -> None:
         """End the threads."""
@@ -165,6 +167,16 @@ class Player:
         return describe_unknown(n, self.about.get("rig", "unknown rig"))
 
 
+def _begin_ns(tape: Tape) -> int:
+    """Return when there was first something to see: a camera picture and a percept."""
+    missing = {"frame", "percept"}
+    for said in tape.between(0, tape.first_ns + LOOK_NS):
+        missing.discard(said.topic)
+        if not missing:
+            return said.log_ns
+    return tape.first_ns
+
+
 def _take(model: Model, said: Said) -> None:
     try:
         model.take(said.topic, said.data, said.log_ns)
@@ -175,7 +187,8 @@ def _take(model: Model, said: Said) -> None:
 class Timeline:
     """What happened when: the implant's states, events, and the latency along the recording; scanned once, beside."""
 
-    def __init__(self, tape: Tape) -> None:
+    def __init__(self, tape: Tape, begin_ns: int) -> None:
+        self._begin_ns = begin_ns
         self._tape = Tape(tape.path)  # one of its own: chunks kept for the player are not pushed out
         self._closing = threading.Event()
         self._done = 0
@@ -196,13 +209,13 @@ class Timeline:
 
     def scan(self) -> None:
         """Read the whole recording once."""
-        span_ns = max(self._tape.last_ns - self._tape.first_ns, 1)
+        span_ns = max(self._tape.last_ns - self._begin_ns, 1)
         for index in range(len(self._tape.places)):
             if self._closing.is_set():
                 return
             for said in self._tape.chunk(index):
                 if said.topic in ("telemetry", "event", "world_hops"):
-                    self._mark(said, (said.log_ns - self._tape.first_ns) / span_ns, span_ns)
+                    self._mark(said, max(0.0, (said.log_ns - self._begin_ns) / span_ns), span_ns)
             self._done = index + 1
 
     def close(self) -> None:

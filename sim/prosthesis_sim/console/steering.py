@@ -93,7 +93,9 @@ class Steering:
 
     def arm(self) -> str:
         """Let devices arm their implants again after a STOP; one that latched a fault is reset first."""
-        for side in self._ours():
+        sides = self._ours()
+        self._stop_way.relent()
+        for side in sides:
             health = side.model.health
             if health is not None and health.state.name == "LOCKED":
                 self._say(side, "reset")

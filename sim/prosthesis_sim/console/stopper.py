@@ -2,7 +2,8 @@
 
 ``POST /stop`` with the token as its body sends an unsealed STOP, which no implant can refuse, to every implant named on
 standard input (a line ``HOST:PORT HOST:PORT/plain ...`` replaces those before). It is sent again and again for half a
-second, because air loses packets. The process ends with its standard input.
+second, because air loses packets, unless a line ``relent`` says that somebody arms again. The process ends with its
+standard input.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from prosthesis.wire import stop_packet
 
 REPEATS, EVERY_S = 25, 0.02
 MOST_BODY = 256
+RELENT = "relent"
 
 
 class Stopper:
@@ -32,6 +34,7 @@ class Stopper:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._lock = threading.Lock()
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
+        self._insisting = threading.Event()
 
     def aim(self, words: list[str]) -> None:
         """Connect to these implants and leave those that are not named any more."""
@@ -66,10 +69,17 @@ class Stopper:
         return True
 
     def insist(self) -> None:
-        """Send STOP again for half a second."""
+        """Send STOP again for half a second, or until ``relent``."""
+        self._insisting.set()
         for _ in range(REPEATS):
             time.sleep(EVERY_S)
+            if not self._insisting.is_set():
+                return
             self.stop()
+
+    def relent(self) -> None:
+        """Send no more of it, for somebody wants to arm again."""
+        self._insisting.clear()
 
 
 def serve(host: str, port: int, token: str, stopper: Stopper) -> ThreadingHTTPServer:
@@ -112,7 +122,10 @@ def main() -> None:
     server = serve(options.host, options.port, token, stopper)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     for line in sys.stdin:
-        stopper.aim(line.split())
+        if line.strip() == RELENT:
+            stopper.relent()
+        else:
+            stopper.aim(line.split())
 
 
 if __name__ == "__main__":

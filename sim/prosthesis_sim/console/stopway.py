@@ -9,6 +9,8 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from prosthesis_sim.console.stopper import RELENT
+
 ASK_S = 1.0
 
 
@@ -39,6 +41,11 @@ class StopWay:
         with self._lock:
             self._implants = tuple(implants)
             self._tell(self._process, " ".join(implants))
+
+    def relent(self) -> None:
+        """Let it send no more of the last STOP: somebody arms again."""
+        with self._lock:
+            self._tell(self._process, RELENT)
 
     def tend(self) -> None:
         """See that it runs."""
