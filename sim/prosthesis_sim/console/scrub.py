@@ -27,7 +27,7 @@ SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 class Player:
-    """Plays one recording into a model; ``told`` does what a page asks. Times there are seconds from the first percept."""
+    """Plays one recording into a model; ``told`` does what a page asks. Times there count from the first percept."""
 
     def __init__(self, log: Path) -> None:
         self.tape, self.about = Tape(log), metadata(log)
