@@ -26,6 +26,7 @@ from prosthesis.taps import listen
 pytest.importorskip("nicegui", reason="the console needs NiceGUI: pip install 'prosthesis[view]'")
 playwright = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="accessibility needs axe-playwright-python")
+pytestmark = pytest.mark.timeout(300)  # two processes, a server and a browser to start on a shared machine
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 if CHROMIUM is None:
     pytest.skip("browser tests need Chromium: apt-get install -y chromium", allow_module_level=True)
@@ -47,7 +48,7 @@ class Console:
         command = [sys.executable, "-m", "prosthesis", "view", *arguments, "--port", str(self.port)]
         self.log = (folder / "log").open("w+")
         self.process = subprocess.Popen([*command, "--out", str(folder / "runs")], stderr=self.log, env=environment)
-        wait_for(lambda: "Ctrl-C ends" in self.said() or self.process.poll() is not None, 60, self.said)
+        wait_for(lambda: "Ctrl-C ends" in self.said() or self.process.poll() is not None, 100, self.said)
 
     def said(self) -> str:
         return (self.folder / "log").read_text()
@@ -267,8 +268,8 @@ def stop_and_arm(page, taps, press):
 
 
 def test_stop_reaches_the_implant_within_100_ms(page, taps):
-    keys = [lambda: page.keyboard.press("s"), lambda: page.keyboard.press("Escape")]
-    took = [stop_and_arm(page, taps, press) for press in [*keys, lambda: page.locator("#stop").click()] * 2]
+    ways = [lambda: page.keyboard.press("s"), lambda: page.keyboard.press("Escape"), page.locator("#stop").click]
+    took = [stop_and_arm(page, taps, press) for press in ways * 2]
     print("STOP reached the implant after", [f"{ms:.1f} ms" for ms in took])
     assert statistics.median(took) < 100
 

@@ -63,6 +63,8 @@ def _head(bar: Bar | None) -> None:
     with ui.element("header").classes("head"):
         ui.html("<h1>prosthesis</h1>", sanitize=False)
         ui.html('<div class="what" id="what">starting …</div>', sanitize=False).style("min-width:0")
+        if bar is not None:
+            bar.answer()
         ui.element("div").classes("spring")
         ui.html(
             '<div class="state" id="state" role="status" data-state="LOST"><i></i><span id="state-name">…</span>'
@@ -83,7 +85,7 @@ def _tool(text: str, name: str, act: Callable[[], Any], label: str) -> ui.button
 def _help(keys: dict[str, str]) -> ui.dialog:
     lines = "".join(f"<dt><kbd>{key}</kbd></dt><dd>{what}</dd>" for key, what in keys.items())
     with ui.dialog().props('aria-label="keyboard shortcuts"') as dialog, ui.element("div").classes("sheet"):
-        ui.html(f"<h2>Keys</h2><dl>{lines}</dl>", sanitize=False)
+        ui.html(f"<h2>Keys</h2><dl>{lines}</dl><p>A research simulator, not a medical device.</p>", sanitize=False)
         store = "localStorage.setItem('prosthesis-keys', '{}')"
         switch = ui.switch("single keys (Esc always stops)", value=True)
         switch.on_value_change(lambda event: ui.run_javascript(store.format("on" if event.value else "off")))
@@ -138,11 +140,14 @@ class Bar:
             self._tone_slider("contrast", 0.0, 3.0)
             _tool("Faults", "faults", self._fault_sheet().open, "put faults in (F)")
             self._record = _tool("Record", "record", self._toggle_record, "record to a file (R)")
-            self._said = ui.label().classes("said").props('role="status" id="said"')
         ui.timer(SYNC_S, self._sync)
         ui.on("console_task", lambda event: self._key(int(event.args)))
 
     _beside = "nothing"
+
+    def answer(self) -> None:
+        """Put the line into the page that says what came of the last verb."""
+        self._said = ui.label().classes("said").props('role="status" id="said"')
 
     async def arm(self) -> None:
         """Arm, and say what came of it."""
@@ -227,7 +232,9 @@ class Bar:
             if CATALOGUE[kind].layer is not Layer.HOST
         }
         with ui.dialog().props('aria-label="faults"') as dialog, ui.element("div").classes("sheet"):
-            ui.html("<h2>Faults</h2><p>Put into the patient's implant, electrodes and link.</p>", sanitize=False)
+            ui.html(
+                "<h2>Faults</h2><p>Put into the simulated implant, its electrodes and its link.</p>", sanitize=False
+            )
             kind = ui.select(in_simulator, value=Kind.OPEN.value, label="Kind").props(
                 'outlined dense dark id="fault-kind"'
             )
