@@ -12,7 +12,6 @@ import itertools
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -58,7 +57,7 @@ def process(*arguments: str, quiet: bool = True) -> Iterator[subprocess.Popen[by
     try:
         yield child
     finally:
-        child.send_signal(signal.SIGINT)
+        child.terminate()  # an interrupt is ignored by what a shell has put into the background
         child.wait(20)
 
 

@@ -32,7 +32,7 @@ if CHROMIUM is None:
     pytest.skip("browser tests need Chromium: apt-get install -y chromium", allow_module_level=True)
 
 RIG = "utah96"
-# where pictures for the documentation go, when somebody makes them
+# where pictures for the documentation go, docs/images, when somebody makes them
 PICTURES = os.environ.get("PROSTHESIS_SCREENSHOTS")
 MOVING = "window.prosthesisConsole && prosthesisConsole.counts.percept >= {}"
 
@@ -121,7 +121,7 @@ def stimulating(page, seconds=40):
 def picture(page, name):
     if PICTURES:
         page.mouse.move(640, 400)
-        page.screenshot(path=f"{PICTURES}/{name}.png")
+        page.screenshot(path=f"{PICTURES}/{name}.jpg", type="jpeg", quality=80)
 
 
 def serious(page):
@@ -213,8 +213,7 @@ def test_it_works_on_a_tablet(browser, console):
         assert box["y"] < 100
         assert box["height"] >= 36
         assert serious(page) == []
-        if PICTURES:
-            page.screenshot(path=f"{PICTURES}/console_tablet.png")
+        picture(page, "console_tablet")
 
 
 def test_another_task_between_two_frames(page, taps):

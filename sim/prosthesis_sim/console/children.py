@@ -6,13 +6,14 @@ import contextlib
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from prosthesis.config import load_rig
 from prosthesis_sim.console.setup import Setup, at_hand
 
-END_S = 5.0
+END_S, FAREWELL_S = 5.0, 0.15
 Hear = Callable[[str, str], None]  # who, and one line
 
 
@@ -54,8 +55,10 @@ class Child:
         """Its exit code, ``None`` while it runs."""
         return self.process.poll()
 
-    def end(self) -> None:
-        """Ask it to end, and see to it."""
+    def end(self, farewell: str | None = None) -> None:
+        """Ask it to end, and see to it; ``farewell`` is a last line, which it gets a moment to obey."""
+        if farewell is not None and self.ended is None and self.say(farewell):
+            time.sleep(FAREWELL_S)
         self.process.terminate()
         with contextlib.suppress(OSError):  # it may have gone before it read its last line
             if self.process.stdin is not None:
@@ -107,7 +110,7 @@ class Pair:
 
     def start_device(self, setup: Setup) -> None:
         """Start the device, or another one in its place."""
-        self._end(self.run)
+        self._end(self.run, "stop")
         self.tasks = at_hand(load_rig(setup.rig), setup.task)
         command = ["run", setup.rig, "--link", str(self.address), "--live", "--headless"]
         command += ["--task", ",".join(self.tasks), *_option("--source", setup.source), *_option("--air", setup.air)]
@@ -115,13 +118,13 @@ class Pair:
 
     def end(self) -> None:
         """End both, the device first: it tells the implant to stop."""
-        self._end(self.run)
+        self._end(self.run, "stop")
         self._end(self.sim)
 
     @staticmethod
-    def _end(child: Child | None) -> None:
+    def _end(child: Child | None, farewell: str | None = None) -> None:
         if child is not None:
-            child.end()
+            child.end(farewell)
 
 
 def _option(name: str, value: str | None) -> list[str]:
