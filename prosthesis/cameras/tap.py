@@ -26,7 +26,8 @@ class TapCamera:
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal():
             raise CameraError(f"camera source 'tap:{address}': write tap:HOST:PORT, the other device's tap")
-        self.fault = f"the device at {address} carries no frames"
+        self.fault: str | None = None
+        self._address = address
         self._size = (config.width, config.height)
         self._context: Context = zmq.Context()
         self._listener = listen([f"tcp://{host}:{port}"], ["frame"], self._context)
@@ -40,6 +41,7 @@ class TapCamera:
         while newest is not None and (newer := self._listener.receive(0)) is not None:
             newest = newer
         if newest is None:
+            self.fault = f"the device at {self._address} carries no frames"
             return None
         try:
             frame = decode(*newest)

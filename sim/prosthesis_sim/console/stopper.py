@@ -77,6 +77,12 @@ class Stopper:
                 return
             self.stop()
 
+    def close(self) -> None:
+        """Release the sockets."""
+        self.relent()
+        self.aim([])
+        self._context.term()
+
     def relent(self) -> None:
         """Send no more of it, for somebody wants to arm again."""
         self._insisting.clear()
@@ -126,6 +132,8 @@ def main() -> None:
             stopper.relent()
         else:
             stopper.aim(line.split())
+    server.shutdown()
+    stopper.close()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import secrets
 import subprocess
@@ -51,6 +52,9 @@ class StopWay:
         """See that it runs."""
         with self._lock:
             if self._process.poll() is not None:
+                with contextlib.suppress(OSError):
+                    if self._process.stdin is not None:
+                        self._process.stdin.close()
                 self._process = self._start()
 
     def press(self) -> bool:
@@ -67,7 +71,8 @@ class StopWay:
 
     def close(self) -> None:
         """End it."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        with contextlib.suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
         self._process.terminate()
         self._process.wait()
