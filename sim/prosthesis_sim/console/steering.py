@@ -14,7 +14,7 @@ from prosthesis.links.zmq import DEVICE_TAPS
 from prosthesis.processes import free_port
 from prosthesis.recorder import Recorder
 from prosthesis.tone import Tone
-from prosthesis_sim.console.children import Address
+from prosthesis_sim.console.children import Address, Child
 from prosthesis_sim.console.hearing import endpoints
 from prosthesis_sim.console.model import Model
 from prosthesis_sim.console.setup import OWN, Menu, Setup, first_setup, menu, own_task
@@ -129,6 +129,7 @@ class Steering:
             )
             if setup == side.setup:
                 return "this patient is there already"
+            self._patient(side)
             who = f"patient {setup.patient} of {setup.world or side.rig.config.world}"
             return self._anew(f"starting {who}", lambda: side.restart_patient(setup))
 
@@ -138,6 +139,7 @@ class Steering:
             side = self._ours()[0]
             if rig == side.setup.rig:
                 return f"the rig is {rig} already"
+            self._patient(side)
             setup = replace(first_setup(rig), source=side.setup.source)
             self.compare(None)
             said = self._anew(f"starting device and patient anew as {rig}", lambda: side.restart(setup))
@@ -151,6 +153,7 @@ class Steering:
             side = self._ours()[0]
             if air == (side.setup.air or side.rig.link.name):
                 return f"the link is {air} already"
+            self._patient(side)
             setup = replace(side.setup, air=air)
             return self._anew(f"starting both ends anew on {air}", lambda: side.restart(setup))
 
@@ -168,9 +171,7 @@ class Steering:
         with self._lock:
             fault = parse_fault(words)
             side = self._ours()[0]
-            if side.pair is None or side.pair.sim is None:
-                raise ConfigError("faults go into a simulated patient of this console, and the implant is elsewhere")
-            side.pair.sim.say(words)
+            self._patient(side).say(words)
             self.faults.append(words)
             return f"fault {fault.kind.value} put in"
 
@@ -267,6 +268,12 @@ class Steering:
 
     def _aim(self) -> None:
         self._stop_way.aim([side.implant for side in self.sides.values()])
+
+    @staticmethod
+    def _patient(side: Side) -> Child:
+        if side.pair is None or side.pair.sim is None:
+            raise ConfigError("the implant is elsewhere, so its patient, links and faults are not ours to choose")
+        return side.pair.sim
 
     @staticmethod
     def _say(side: Side, line: str) -> None:
