@@ -176,7 +176,9 @@ class Bar:
         value = now()
         options = options if value in options else [value, *options]
         select = ui.select(options, value=value, label=label, on_change=changed)
-        select.props(f'outlined dense options-dense dark id="choose-{name}"').style(f"width:{width}px")
+        select.props(f'outlined dense options-dense dark id="choose-{name}"').style(
+            f"flex:1 1 {width}px;min-width:{min(width, 84)}px;max-width:{round(1.6 * width)}px"
+        )
         if self._steering.watching:
             select.disable()
         self._selects[name] = (select, now)
