@@ -171,17 +171,16 @@ def taps(console, page):
 
 
 def test_pictures_move_within_three_seconds(browser, console):
-    took, shots = [], []
-    for _ in range(3):  # a shared machine is late at times
+    took, shots, context = [], [], None
+    while len(took) < 3 and min(took, default=9.0) > 3.0:  # a shared machine is late at times
+        if context is not None:
+            context.close()
         context = browser.new_context(viewport={"width": 1280, "height": 720})
         page = context.new_page()
         began = time.monotonic()
         page.goto(console.url)
         page.wait_for_function(MOVING.format(3), timeout=20_000)
         took.append(time.monotonic() - began)
-        if took[-1] < 3.0:
-            break
-        context.close()
     print("pictures move after", [f"{s:.2f} s" for s in took])
     for _ in range(2):
         shots.append(page.evaluate("['camera', 'percept-a'].map((id) => document.getElementById(id).toDataURL())"))
@@ -227,6 +226,9 @@ def test_another_task_between_two_frames(page, taps):
     page.keyboard.press("2")  # the second task: obstacles, which are loaded as well
     taps.wait(lambda topic, m: topic == "event" and m.text == "task is now 'obstacle'")
     until(page, "prosthesisConsole.status.setups.a.task === 'obstacle'")
+    page.locator("#choose-task").click()
+    page.get_by_role("option", name="scene").click()  # back to what the rig names
+    until(page, "prosthesisConsole.status.setups.a.task === 'luminance-32'")
 
 
 def test_another_patient_is_found_by_the_same_device(page):
@@ -316,12 +318,13 @@ def test_it_records_and_scrubs_what_it_recorded(page, browser, console):
     scrubbing = Console(console.folder / "runs", "--log", str(log))
     try:
         for old in opened(browser, scrubbing.url):
-            scrub(old)
+            scrub(old, [m.seq for _, m in read(log, ["frame"])])
     finally:
         scrubbing.end()
 
 
-def scrub(page):
+def scrub(page, frames):
+    """Go through a recording whose ``frames`` have these numbers; some may have been dropped."""
     seconds = page.evaluate("prosthesisConsole.status.seconds")
     assert seconds > 3
     seen = []
@@ -334,7 +337,7 @@ def scrub(page):
     assert seen == sorted(set(seen))
     page.locator("#seek").evaluate("(element) => element.blur()")
     page.keyboard.press("ArrowLeft")
-    until(page, f"prosthesisConsole.parts['a/frame'].seq === {seen[-1] - 1}")
+    until(page, f"prosthesisConsole.parts['a/frame'].seq === {frames[frames.index(seen[-1]) - 1]}")
     page.keyboard.press("ArrowRight")
     until(page, f"prosthesisConsole.parts['a/frame'].seq === {seen[-1]}")
     page.keyboard.press("Home")

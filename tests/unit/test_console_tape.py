@@ -123,6 +123,13 @@ def test_steps_go_one_frame_on_and_back(player):
     assert shown(player) == before + 1
     player.told({"step": -1})
     assert shown(player) == before
+    player.told({"seek": 2.013})  # between two frames
+    before = shown(player)
+    player.told({"step": -1})
+    assert shown(player) == before - 1
+    player.told({"seek": 0})
+    player.told({"step": -1})
+    assert player.status()["at"] == 0
 
 
 def test_playing_goes_on_at_the_asked_pace_and_stops_at_the_end(player):

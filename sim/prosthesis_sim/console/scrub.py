@@ -118,8 +118,8 @@ class Player:
                 if said is not None:
                     self._feed(said.log_ns)
                 return
-            behind = [s for s in self.tape.between(at_ns - reach_ns, at_ns - 1) if s.topic == "frame"]
-            self._jump(behind[-1].log_ns if behind else max(self._begin_ns, at_ns - reach_ns))
+            shown = [s for s in self.tape.between(at_ns - reach_ns, at_ns) if s.topic == "frame"]
+            self._jump(max(self._begin_ns, shown[-2].log_ns if len(shown) > 1 else at_ns - reach_ns))
 
     def close(self) -> None:
         """End the threads."""
