@@ -173,12 +173,14 @@ def _run(arguments: argparse.Namespace) -> int:
 def _viewed(arguments: argparse.Namespace) -> int:
     """Hand the run to the console, which is the world's verb and starts it as a process of its own."""
     from prosthesis.cli import main
+    from prosthesis.config import load_rig
 
-    host, port = arguments.link or (None, None)
+    link = load_rig(arguments.rig, air=arguments.air).link
+    host, port = arguments.link or (link.host, link.port)
     options = {
         "--source": arguments.source,
-        "--task": ",".join(arguments.task),
-        "--link": host and f"{host}:{port}",
+        "--task": next(iter(arguments.task), None),
+        "--link": f"{host}:{port}",
         "--air": arguments.air,
         "--record": arguments.record,
         "--seconds": arguments.seconds,

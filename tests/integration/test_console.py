@@ -121,7 +121,7 @@ def stimulating(page, seconds=40):
 def picture(page, name):
     if PICTURES:
         page.mouse.move(640, 400)
-        page.screenshot(path=f"{PICTURES}/{name}.jpg", type="jpeg", quality=80)
+        page.screenshot(path=f"{PICTURES}/{name}.jpg", type="jpeg", quality=70)
 
 
 def serious(page):

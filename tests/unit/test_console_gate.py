@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from prosthesis.cli import main
+from prosthesis.config import load_rig
 from prosthesis.errors import ConfigError
 from prosthesis_sim.console.gate import COOKIE, Gate, read_token
 
@@ -78,3 +79,17 @@ def test_no_token_no_other_machines(tmp_path, capsys):
 def test_what_to_look_at_is_said_once(capsys):
     assert main(["view"]) == main(["view", "utah96", "--log", "run.mcap"]) == ConfigError.exit_code
     assert "name a rig to run, or a recording" in capsys.readouterr().err
+
+
+def test_run_with_a_view_is_the_console_of_that_run(monkeypatch):
+    asked = []
+    monkeypatch.setattr("prosthesis_sim.console.commands._view", lambda arguments: asked.append(arguments) or 0)
+    assert (
+        main(["run", "utah96", "--view", "--link", "192.168.1.7:5700", "--task", "edges-32,x", "--record", "a.mcap"])
+        == 0
+    )
+    (given,) = asked
+    assert (given.rig, given.link, given.task) == ("utah96", ("192.168.1.7", 5700), "edges-32")
+    assert str(given.record) == "a.mcap"
+    main(["run", "utah96", "--view"])
+    assert asked[1].link == ("127.0.0.1", load_rig("utah96").link.port)  # a run needs no patient of the console's

@@ -191,7 +191,7 @@ def test_a_browser_is_sent_the_newest_once_and_a_second_one_all_of_it(monkeypatc
     first, second = Reader(board), Reader(board)
     board.refresh()
     head, data = unpack(first.next())
-    assert set(head) == {"geometry", "status", "figures", "events", "parts"}
+    assert set(head) == {"geometry", "status", "figures", "events", "forget", "parts"}
     assert head["events"][0][3:] == ["info", "hello"]
     assert len(data) == 1
     assert first.next() is None

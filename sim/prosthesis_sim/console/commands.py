@@ -42,7 +42,7 @@ def register(verbs: Verbs) -> None:
     p.add_argument("--host", default="127.0.0.1", metavar="HOST", help="where the page is served (default 127.0.0.1)")
     p.add_argument("--port", type=int, default=PORT, metavar="PORT", help=f"and STOP at the next one (default {PORT})")
     p.add_argument("--token-file", type=Path, metavar="FILE", help="what other machines must know; needed with --host")
-    p.add_argument("--record", action="store_true", help="record from the start")
+    p.add_argument("--record", type=Path, metavar="LOG", help="record to this file from the start")
     p.add_argument("--out", type=Path, default=Path("runs"), metavar="DIR", help="where recordings go (default runs)")
     p.add_argument("--seconds", type=float, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
 
@@ -92,7 +92,7 @@ def _run(arguments: argparse.Namespace, door: Door) -> int:
         if arguments.beside:
             steering.compare(arguments.beside)
         if arguments.record:
-            steering.record(True)
+            steering.record(True, arguments.record)
         serve(steering, stop_way, door, lambda: _say(f"console at {door.url}; Ctrl-C ends"), arguments.seconds)
     finally:
         steering.close()

@@ -130,6 +130,9 @@ class Player:
 
     def _jump(self, at_ns: int) -> None:
         model = Model()
+        for t_s, level, text, source in list(self.timeline.events):
+            if t_s * NS_PER_S < at_ns - BACK_NS - self._begin_ns:
+                model.tell(self._begin_ns + round(t_s * NS_PER_S), source, level, text)
         wanted = set(PICTURES) | {"receipt", "telemetry"}
         for said in self.tape.newest(wanted, at_ns).values():
             if said.log_ns <= at_ns - BACK_NS:
@@ -193,7 +196,7 @@ class Timeline:
         self._closing = threading.Event()
         self._done = 0
         self._states: list[list[Any]] = []
-        self._events: list[list[Any]] = []
+        self.events: list[list[Any]] = []
         self._worst_ms = np.zeros(BINS)
 
     def marks(self) -> tuple[str, dict[str, Any]]:
@@ -202,7 +205,7 @@ class Timeline:
         known = {
             "share": round(share, 3),
             "states": list(self._states),
-            "events": list(self._events),
+            "events": list(self.events),
             "worst_ms": [round(float(ms), 1) for ms in self._worst_ms],
         }
         return f"{int(share * 8)}", known
@@ -232,7 +235,7 @@ class Timeline:
             case Telemetry() if not self._states or self._states[-1][1] != message.state.name:
                 self._states.append([t_s, message.state.name])
             case Event():
-                self._events.append([t_s, message.level, message.text])
+                self.events.append([t_s, message.level, message.text, message.source])
             case HopTimes():
                 at = min(int(share * BINS), BINS - 1)
                 self._worst_ms[at] = max(self._worst_ms[at], (message.stamps_ns[-1] - message.t_ns) / NS_PER_MS)

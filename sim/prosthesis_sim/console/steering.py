@@ -205,19 +205,19 @@ class Steering:
 
             return self._anew(f"starting a second device and patient: {other}", start)
 
-    def record(self, on: bool) -> str:
-        """Record side a's taps to a new file, or finish the file."""
+    def record(self, on: bool, path: Path | None = None) -> str:
+        """Record side a's taps to ``path``, or a new file in the folder of recordings; or finish the file."""
         with self._lock:
             if on is (self._recorder is not None):
                 return "as it was"
             if self._recorder is not None:
-                recorder, path = self._recorder, self.recording
+                recorder, done = self._recorder, self.recording
                 self._recorder, self.recording = None, None
                 recorder.stop()
-                return f"recorded {path}"
+                return f"recorded {done}"
             side = self.sides["a"]
-            self._folder.mkdir(parents=True, exist_ok=True)
-            path = self._folder / time.strftime(f"{Path(side.setup.rig).stem}_%Y-%m-%d_%H-%M-%S.mcap")
+            path = path or self._folder / time.strftime(f"{Path(side.setup.rig).stem}_%Y-%m-%d_%H-%M-%S.mcap")
+            path.parent.mkdir(parents=True, exist_ok=True)
             listening = endpoints(side.address.host, side.address.port)
             self._recorder, self.recording = Recorder(path, listening, _about(side)), path
             return f"recording to {path}"

@@ -88,7 +88,10 @@ class Reader:
             self._status = head["status"] = status
         if self._figured != board.figured:
             self._figured, head["figures"] = board.figured, board.figures
-        events = self._events()
+        models = board.feed.models()
+        if set(models.values()) != set(self._heard):  # somebody new, or a jump: told again from the beginning
+            self._heard, head["forget"] = {}, True
+        events = self._events(models)
         if events:
             head["events"] = events
         fresh = [part for version, part in board.parts.values() if version > self._version]
@@ -97,15 +100,14 @@ class Reader:
         self._version = board.version
         return pack(head, fresh)
 
-    def _events(self) -> list[list[Any]]:
+    def _events(self, models: dict[str, Model]) -> list[list[Any]]:
         """Return side, seconds ago, source, level and text of each event not told yet."""
         told: list[list[Any]] = []
-        now_ns, models = self._board.feed.now_ns(), self._board.feed.models()
+        now_ns = self._board.feed.now_ns()
         for side, model in models.items():
             new = min(model.said - self._heard.get(model, 0), MOST_EVENTS, len(model.events))
             if new > 0:
                 for t_ns, source, level, text in list(model.events)[-new:]:
                     told.append([side, round((now_ns - t_ns) * 1e-9, 2), source, level, text])
             self._heard[model] = model.said
-        self._heard = {model: said for model, said in self._heard.items() if model in models.values()}
         return told

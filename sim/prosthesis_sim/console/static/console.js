@@ -49,6 +49,7 @@ async function take(buffer) {
   if (head.geometry) { live.geometry = head.geometry; scene.clear(); document.querySelector(".console").classList.toggle("two", "b" in head.geometry); if (!("b" in head.geometry)) live.side = "a"; }
   if (head.status) { live.status = head.status; showStatus(); }
   if (head.figures) { live.figures = head.figures; showFigures(); }
+  if (head.forget) $("events").textContent = "";
   if (head.events) showEvents(head.events);
   await Promise.all(pictures);
   await new Promise((done) => requestAnimationFrame(() => { draw(head.parts, head); done(); }));
@@ -375,7 +376,7 @@ function showEvents(events) {
   for (const [side, ago, source, level, text] of events) {
     const line = document.createElement("li"), when = document.createElement("time");
     const at = new Date(Date.now() - ago * 1000);
-    when.textContent = live.status.mode === "scrub" ? `-${ago.toFixed(1)} s` : at.toTimeString().slice(0, 8);
+    when.textContent = live.status.mode === "scrub" ? clock(Math.max(0, live.status.at - ago)) : at.toTimeString().slice(0, 8);
     line.className = level; line.append(when, document.createTextNode((live.geometry.b ? side.toUpperCase() + " " : "") + text)); line.title = source;
     list.prepend(line); live.events.push(text);
   }
