@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import cv2
 import numpy as np
@@ -30,10 +30,12 @@ from prosthesis.impedance import check_impedances
 from prosthesis.limits import guard_limits, hold_s
 from prosthesis.links.keys import load_keys
 from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS, ZmqLink, plain
+from prosthesis.live import Desk
 from prosthesis.messages import Event, Message
 from prosthesis.modulator import PulseModulator
 from prosthesis.participant import KeyboardParticipant, Participant, RemoteParticipant
 from prosthesis.pipeline import Passage, Pipeline
+from prosthesis.processes import spoken_lines
 from prosthesis.protocols import Clock, Encoder, FrameSource, Link, StimulatingSession, Translator
 from prosthesis.recorder import Recorder
 from prosthesis.runtime import RunSummary, run
@@ -237,12 +239,13 @@ def run_rig(
     say: Callable[[str], None] = lambda text: None,
     tasks: Sequence[str] = (),
     ready: Callable[[Switchboard], None] = lambda board: None,
+    lines: TextIO | None = None,
 ) -> RunSummary:
     """Run a rig against the implant at its link's address, with its taps open, recording them to ``record`` if given.
 
     ``say`` gets every event as one sentence. ``tasks`` are loaded in the place of the rig's encoder, the first in
-    force; ``ready`` gets, once all is loaded, the ``Switchboard`` that puts another in force during the run. Errors are
-    ``ProsthesisError``.
+    force; ``ready`` gets, once all is loaded, the ``Switchboard`` that puts another in force during the run. ``lines``
+    of text (a pipe's) steer the run as ``live.Desk`` says. Errors are ``ProsthesisError``.
     """
     rig, encoders = with_tasks(rig, tasks)
     clock = MonotonicClock()
@@ -264,8 +267,15 @@ def run_rig(
             if isinstance(message, Event):
                 say(message.text)
 
+        desk = Desk(device.tasks, device.session, spoken_lines(lines))
+
+        def steered(passage: Passage | None, summary: RunSummary) -> bool:
+            for text in desk.listen():
+                say(text)
+            return on_frame is None or on_frame(passage, summary)
+
         parts = (device.source, device.check, device.pipeline, device.session, clock)
-        return run(*parts, publish, seconds, on_frame, device.prepare)
+        return run(*parts, publish, seconds, steered, device.prepare)
 
 
 def calibrate_rig(

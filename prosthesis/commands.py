@@ -76,6 +76,12 @@ def _add_run(verbs: Verbs) -> None:
         help="encoders to use instead of the rig's, e.g. edges-32,luminance-32; keys 1 to 9 and t switch between them",
     )
     p.add_argument("--headless", action="store_true", help="open no window")
+    p.add_argument("--view", action="store_true", help="open the web console on this run, see 'prosthesis view'")
+    p.add_argument(
+        "--live",
+        action="store_true",
+        help="take lines from standard input: task NAME, tone contrast=1.2, stop, arm, reset",
+    )
     p.add_argument("--seconds", type=_positive, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
     p.add_argument("--record", type=Path, metavar="LOG", help="record the session to this MCAP file")
     p.add_argument("--link", type=address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
@@ -144,21 +150,44 @@ def _run(arguments: argparse.Namespace) -> int:
     from prosthesis.config import load_rig
     from prosthesis.terminal import task_keys
 
+    if arguments.view:
+        return _viewed(arguments)
     host, port = arguments.link or (None, None)
     rig = with_choices(load_rig(arguments.rig, air=arguments.air), arguments.source, host=host, port=port)
     show = _status_line() if sys.stderr.isatty() and not arguments.headless else _unseen
-    with task_keys(sys.stdin if len(arguments.task) > 1 else None, _say) as keys:
+    with task_keys(sys.stdin if len(arguments.task) > 1 and not arguments.live else None, _say) as keys:
 
         def on_frame(passage: Passage | None, summary: RunSummary) -> bool:
             keys.press()
             return show(passage, summary)
 
-        summary = run_rig(rig, arguments.seconds, arguments.record, on_frame, _say, arguments.task, keys.attach)
+        lines = sys.stdin if arguments.live else None
+        parts = (rig, arguments.seconds, arguments.record, on_frame, _say, arguments.task, keys.attach, lines)
+        summary = run_rig(*parts)
     print(
         f"{summary.frames} frames, {summary.sent} sent, {summary.unsent} not taken by the link, {summary.dropped} "
         f"dropped, {summary.faulty} faulty; {summary.sessions} session(s)"
     )
     return 0 if summary.sent else 1
+
+
+def _viewed(arguments: argparse.Namespace) -> int:
+    """Hand the run to the console, which is the world's verb and starts it as a process of its own."""
+    from prosthesis.cli import main
+    from prosthesis.config import load_rig
+
+    link = load_rig(arguments.rig, air=arguments.air).link
+    host, port = arguments.link or (link.host, link.port)
+    options = {
+        "--source": arguments.source,
+        "--task": next(iter(arguments.task), None),
+        "--link": f"{host}:{port}",
+        "--air": arguments.air,
+        "--record": arguments.record,
+        "--seconds": arguments.seconds,
+    }
+    given = [str(word) for option, value in options.items() if value for word in (option, value)]
+    return main(["view", arguments.rig, *given])
 
 
 def _unseen(passage: Passage | None, summary: RunSummary) -> bool:

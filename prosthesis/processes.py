@@ -1,4 +1,4 @@
-"""Other processes of ours on this machine: ports for them, and an end for each."""
+"""Other processes of ours on this machine: ports for them, an end for each, and lines that one says to another."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import random
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
+from typing import TextIO
 
 from prosthesis.errors import LinkError
 
@@ -50,3 +53,17 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def spoken_lines(source: TextIO | None) -> SimpleQueue[str]:
+    """Return a queue that a thread fills with the lines of text of ``source`` that are not empty."""
+    spoken: SimpleQueue[str] = SimpleQueue()
+
+    def read() -> None:
+        for line in source or ():
+            if line.strip():
+                spoken.put(line.strip())
+
+    if source is not None:
+        threading.Thread(target=read, daemon=True).start()
+    return spoken

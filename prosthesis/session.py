@@ -106,6 +106,10 @@ class Session:
             self._armed_ns, self.overruled = reply.now_ns, False
         return reply
 
+    def permit(self) -> None:
+        """Let ``arm`` be called again after somebody's STOP, because a person says so."""
+        self._armed_ns, self.overruled = None, False
+
     def stop(self) -> None:
         """Silence the implant: an unsealed STOP that nothing can refuse, then the acknowledged command."""
         self._link.send(stop_packet(self._number, 0))

@@ -13,8 +13,9 @@ from prosthesis.errors import CameraError
 from prosthesis.protocols import Clock, FrameSource
 
 SOURCES = (
-    "synthetic:bar, synthetic:letters, synthetic:corridor, clip:street, replay:LOG.mcap, 0 (a webcam), "
-    "v4l2:///dev/video0, csi://0, rtsp://HOST/PATH, file://PATH (a movie, a picture or a folder of pictures)"
+    "synthetic:bar, synthetic:letters, synthetic:corridor, clip:street, replay:LOG.mcap, tap:HOST:PORT (what another "
+    "device sees), 0 (a webcam), v4l2:///dev/video0, csi://0, rtsp://HOST/PATH, "
+    "file://PATH (a movie, a picture or a folder of pictures)"
 )
 
 
@@ -57,5 +58,9 @@ def open_camera(config: CameraConfig, clock: Clock) -> FrameSource:
             from prosthesis.cameras.replay import ReplayCamera
 
             return ReplayCamera(Path(path), config, clock)
+        case "tap":
+            from prosthesis.cameras.tap import TapCamera
+
+            return TapCamera(path, config)
         case _:
             raise CameraError(f"camera source '{config.source}': unknown scheme '{scheme}:'; there are: {SOURCES}")

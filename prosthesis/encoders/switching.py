@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from prosthesis.errors import ConfigError
 from prosthesis.messages import BrainCode, Frame, MachineCode
 from prosthesis.protocols import Encoder, Forgetful, Speaking, Translator
+from prosthesis.tone import Tone
+
+NEWS = 16  # more than anybody does between two frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,8 @@ class Switchboard:
 
     ``choose`` may be called from any thread. It takes effect at the next ``encode``, so a frame is always encoded and
     translated by the same way, and nothing but that way changes: session, guard and pacing belong to others. A way with
-    memory forgets it as it comes into force, because what it remembers is from before it was left.
+    memory forgets it as it comes into force, because what it remembers is from before it was left. ``see`` sets the
+    ``tone`` in which every way sees its frames.
     """
 
     def __init__(self, ways: Mapping[str, Way]) -> None:
@@ -32,7 +36,8 @@ class Switchboard:
         self._ways = dict(ways)
         self._wanted = self._name = self.names[0]
         self._way = self._ways[self._name]
-        self._news: deque[str] = deque(maxlen=len(ways))
+        self._news: deque[str] = deque(maxlen=NEWS)
+        self.tone = Tone()
 
     @property
     def current(self) -> str:
@@ -55,6 +60,11 @@ class Switchboard:
             raise ConfigError(f"no task '{name}' is loaded; choose one of: {', '.join(self.names)}")
         self._wanted = name
 
+    def see(self, tone: Tone) -> None:
+        """Let encoders see frames in ``tone`` from the next on; may be called from any thread."""
+        self.tone = tone
+        self._news.append(f"brightness is now {tone.brightness:+.2f}, contrast {tone.contrast:.2f}")
+
     def encode(self, frame: Frame, now_ns: int) -> MachineCode:
         """See ``Encoder``."""
         wanted = self._wanted
@@ -63,7 +73,7 @@ class Switchboard:
             if isinstance(self._way.encoder, Forgetful):
                 self._way.encoder.forget()
             self._news.append(f"task is now '{wanted}'")
-        return self._way.encoder.encode(frame, now_ns)
+        return self._way.encoder.encode(self.tone.apply(frame), now_ns)
 
     def translate(self, code: MachineCode) -> BrainCode:
         """See ``Translator``."""

@@ -98,6 +98,9 @@ def register(verbs: Verbs) -> None:
     from prosthesis_sim.backends import commands as backends
 
     backends.register(verbs)
+    from prosthesis_sim.console import commands as console
+
+    console.register(verbs)
 
 
 def _require_packages() -> None:

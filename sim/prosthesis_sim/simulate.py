@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import signal
 import threading
 import time
@@ -16,6 +15,7 @@ from prosthesis.errors import ConfigError
 from prosthesis.links.keys import load_keys
 from prosthesis.links.zmq import WORLD_TAPS, plain
 from prosthesis.messages import Event, Message
+from prosthesis.processes import spoken_lines
 from prosthesis.taps import Tap
 from prosthesis_sim.emulator import Emulator
 from prosthesis_sim.faults.board import FaultBoard
@@ -64,7 +64,7 @@ def simulate(
     try:
         server = Server(emulator, keys, host, port, publish, slow_s, plain=bench)
         say(f"{rig.electrodes} electrodes in world '{world}' listen at {host}:{port}; Ctrl-C ends")
-        stopper, spoken = _stopper(seconds), _reader(lines)
+        stopper, spoken = _stopper(seconds), spoken_lines(lines)
 
         def until() -> bool:
             while not spoken.empty():
@@ -88,20 +88,6 @@ def obey(text: str, board: FaultBoard, now_ns: int) -> str:
         return str(error)
     board.add(fault, now_ns)
     return f"fault {fault.kind.value} begins in {fault.onset_s:g} s"
-
-
-def _reader(lines: TextIO | None) -> queue.SimpleQueue[str]:
-    """Return a queue that a thread fills with the lines of text that are not empty."""
-    spoken: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-    def read() -> None:
-        for line in lines or ():
-            if line.strip():
-                spoken.put(line.strip())
-
-    if lines is not None:
-        threading.Thread(target=read, daemon=True).start()
-    return spoken
 
 
 def _stopper(seconds: float | None) -> Callable[[], bool]:

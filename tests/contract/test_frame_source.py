@@ -1,16 +1,21 @@
 """What every ``FrameSource`` must do, whatever is behind it. A new source is one more line in ``SOURCES``."""
 
+import threading
 import time
 from itertools import pairwise
 
 import cv2
 import numpy as np
 import pytest
+import zmq
 
 from prosthesis.cameras import open_camera
 from prosthesis.cameras.newest import NewestReader
 from prosthesis.config import CameraConfig
+from prosthesis.messages import Frame, readonly
+from prosthesis.processes import free_port
 from prosthesis.protocols import FrameSource
+from prosthesis.taps import Tap
 from prosthesis.timing import MonotonicClock
 
 WIDTH, HEIGHT, FPS = 80, 60, 50.0
@@ -41,6 +46,38 @@ def movie(folder):
     return from_uri(str(folder / "red.avi"))
 
 
+def tap(folder):
+    """Another device that sees red."""
+
+    class Camera:
+        def __init__(self):
+            self._port, self._context = free_port(), zmq.Context()
+            self._tap = Tap(f"tcp://127.0.0.1:{self._port}", self._context)
+            self._camera = from_uri(f"tap:127.0.0.1:{self._port}")
+            self._closed = threading.Event()
+            self._thread = threading.Thread(target=self._publish)
+            self._thread.start()
+
+        def _publish(self):
+            rgb, seq = readonly(np.full((HEIGHT, WIDTH, 3), (255, 0, 0), np.uint8), np.uint8), 0
+            while not self._closed.wait(1 / FPS):
+                seq += 1
+                self._tap.publish("frame", Frame(seq, time.monotonic_ns(), rgb))
+
+        def __getattr__(self, name):
+            return getattr(self._camera, name)
+
+        def close(self):
+            self._camera.close()
+            if not self._closed.is_set():
+                self._closed.set()
+                self._thread.join()
+                self._tap.close()
+                self._context.term()
+
+    return Camera()
+
+
 class RedSensor:
     def grab(self):
         time.sleep(1 / FPS)
@@ -61,6 +98,7 @@ SOURCES = {
     "picture": (picture, True),
     "folder": (folder_of_pictures, True),
     "movie": (movie, True),
+    "tap": (tap, True),
     "sensor": (lambda folder: NewestReader(RedSensor, MonotonicClock()), True),
 }
 RED = [name for name, (_, red) in SOURCES.items() if red]
