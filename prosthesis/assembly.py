@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -13,7 +12,6 @@ import cv2
 import numpy as np
 import zmq
 
-from prosthesis import __version__
 from prosthesis.airtime import AirTime
 from prosthesis.bundle import load_bundle
 from prosthesis.calibrate import Plan, calibrate
@@ -25,6 +23,7 @@ from prosthesis.encoders import open_encoder
 from prosthesis.encoders.switching import Switchboard, Way
 from prosthesis.errors import ConfigError
 from prosthesis.hops import EncoderConfig
+from prosthesis.identity import RIG_PART, identity, rig_text
 from prosthesis.limits import guard_limits
 from prosthesis.links.keys import load_keys
 from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS, ZmqLink, plain
@@ -131,14 +130,15 @@ def assemble(
     config = rig.config
     view = make_view(config.view, config.camera, rig.calibration)
     session, modulator = open_session(rig, link, credentials, clock)
-    board = Switchboard({name: _way(rig, view, task) for name, task in (tasks or with_tasks(rig, ())[1]).items()})
+    board = Switchboard({name: open_way(rig, view, task) for name, task in (tasks or with_tasks(rig, ())[1]).items()})
     air = AirTime(modulator.configuration, rig.link.radio, rig.link.air_ms)
     pipeline = Pipeline(board, board, modulator, Guard(guard_limits(rig)), session, clock, air)
     source = open_camera(config.camera, clock)
     return Device(source, FrameCheck(config.camera.width, config.camera.height, source.live), pipeline, session, board)
 
 
-def _way(rig: Rig, view: View, config: EncoderConfig) -> Way:
+def open_way(rig: Rig, view: View, config: EncoderConfig) -> Way:
+    """Return a task's encoder, loaded, and the translator made for its codes."""
     encoder = open_encoder(config, view, rig.calibration)
     return Way(encoder, _translator(_with_encoder(rig, config), view, encoder))
 
@@ -218,7 +218,8 @@ def run_rig(
         stack.callback(tap.close)
         if record is not None:
             worlds = f"tcp://{rig.link.host}:{rig.link.port + WORLD_TAPS}"
-            stack.callback(Recorder(record, [ours, worlds], identity(rig) | {"tasks": ", ".join(encoders)}).stop)
+            about, parts = identity(rig, encoders), {RIG_PART: rig_text(rig)}
+            stack.callback(Recorder(record, [ours, worlds], about, parts, say).stop)
 
         def publish(topic: str, message: Message) -> None:
             tap.publish(topic, message)
@@ -255,22 +256,3 @@ def calibrate_rig(
             person = remote = RemoteParticipant(rig.link.host, rig.link.port, load_keys("device"))
             stack.callback(remote.close)
         return calibrate(rig, session, person, clock, Plan(recovery_s=recovery_s), electrodes, progress=progress)
-
-
-def identity(rig: Rig) -> dict[str, str]:
-    """Return what a recording must say of the rig it is of: names, versions, hashes."""
-    bundle = load_bundle(rig.config.encoder.model)
-    return {
-        "rig": rig.config.name,
-        "rig_file": str(rig.path),
-        "source": rig.config.camera.source,
-        "model": rig.config.encoder.model,
-        "model_sha256": bundle.manifest.graphs[0].sha256,
-        "calibration": rig.calibration.digest,
-        "stimulator": rig.stimulator.name,
-        "link": rig.link.name,
-        "world": rig.config.world,
-        "prosthesis": __version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-    }

@@ -6,10 +6,17 @@ import argparse
 import importlib.util
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prosthesis.commands import Verbs, add_verb
 from prosthesis.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from prosthesis.config import Rig
+    from prosthesis.wire import Configuration
+    from prosthesis_sim.rerun import Patient
 
 SEEN_RIG, LOOP_RIG, FUZZ_RIG = "icvp400", "utah96_latent", "utah96"
 RIG = "a shipped rig's name, or the path of a YAML file"
@@ -82,6 +89,7 @@ def register(verbs: Verbs) -> None:
     p.add_argument("log", type=Path, metavar="LOG", help="a recording made with 'run --record' or 'demo'")
     p.add_argument("--rig", metavar="RIG", help="the rig that was recorded, if the recording does not say")
     p.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: beside the recording)")
+    verbs.choices["replay"].set_defaults(patient=_rerun_patient)
     from prosthesis_sim.backends import commands as backends
 
     backends.register(verbs)
@@ -180,6 +188,13 @@ def _drill(arguments: argparse.Namespace) -> int:
     print("|---|---|---|---|---|---|---|---|")
     records = drill(arguments.rig, faults, print)
     return 0 if all(record.as_expected for record in records) else 1
+
+
+def _rerun_patient(rig: Rig, about: Mapping[str, str], configuration: Configuration) -> Patient:
+    _require_packages()
+    from prosthesis_sim.rerun import Patient
+
+    return Patient(rig, about, configuration)
 
 
 def _report(arguments: argparse.Namespace) -> int:

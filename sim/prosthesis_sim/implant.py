@@ -7,6 +7,7 @@ itself: no new pulses when the last pattern's time to live is over (HOLD), outpu
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,7 @@ from prosthesis.config import MAX_TILES, Rig
 from prosthesis.messages import (
     SAFE_AFTER_MS,
     Delivered,
+    Heard,
     ImplantState,
     Receipt,
     Refusal,
@@ -45,6 +47,7 @@ NS_PER_MS = 1_000_000
 FRAMES_TO_REARM = 10
 WATCHDOG_NS = 100 * NS_PER_MS
 DRIVING = (ImplantState.ARMED, ImplantState.STIMULATING, ImplantState.HOLD)
+JOURNAL = 512  # of what was heard; nobody may be reading it
 MAX_NS = 1 << 63  # as in every message but the air frame, whose times are unsigned
 
 
@@ -73,6 +76,7 @@ class Implant:
         self.monitor = Monitor(rig, self.front, now_ns)
         self.state, self.reason = ImplantState.SELF_TEST, "powered up"
         self._changes: list[tuple[ImplantState, str]] = []
+        self._heard: deque[Heard] = deque(maxlen=JOURNAL)
         self._t_ns = now_ns
         self._refused = [0] * len(Refusal)
         self._accepted = self._uplinks = self.skipped = 0
@@ -216,6 +220,7 @@ class Implant:
     def _open(self, packet: bytes, now_ns: int) -> tuple[Header, bytes] | None:
         header = read_header(packet, self._sealing)
         if header.type is PacketType.STOP:
+            self.note("stop")
             self.stop("STOP received")
             return None
         if header.type is not PacketType.PATTERN:
@@ -242,6 +247,9 @@ class Implant:
 
     def _obey(self, tiles: list[tuple[Header, bytes]], configuration: Configuration, now_ns: int) -> bool:
         self._last_valid_ns = now_ns
+        for header in {header.seq: header for header, _ in tiles}.values():
+            numbers = tuple(other.tile for other, _ in tiles if other.seq == header.seq)
+            self._heard.append(Heard(header.seq, header.t_ns, self._t_ns, "tiles", numbers, now_ns))
         if self.state not in DRIVING:
             self._ready += 1
             self._refused[Refusal.NOT_ARMED] += len(tiles)
@@ -378,6 +386,14 @@ class Implant:
         """Return the states entered since last asked, in order, each with its reason."""
         changes, self._changes = self._changes, []
         return changes
+
+    def note(self, what: str, value: int = 0) -> None:
+        """Write down that a command was obeyed now; see ``Heard``."""
+        self._heard.append(Heard(self._seq, self.capture_ns, self._t_ns, what, (), value))
+
+    def heard(self) -> list[Heard]:
+        """Return what was obeyed since last asked, in order; the last 512 things at most."""
+        return [self._heard.popleft() for _ in range(len(self._heard))]
 
     def receipt(self) -> Receipt:
         """Return what was delivered since the last receipt."""

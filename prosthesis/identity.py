@@ -1,0 +1,89 @@
+"""What a recording says of the rig it is of: names, versions and hashes, and the rig itself, so that it can be rerun."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from prosthesis import __version__
+from prosthesis.bundle import load_bundle
+from prosthesis.calibration import Calibration
+from prosthesis.config import ArrayConfig, LinkConfig, Rig, RigConfig, StimulatorConfig
+from prosthesis.errors import ConfigError
+from prosthesis.hops import EncoderConfig, LayeredEncoderConfig
+
+RIG_PART = "rig.json"
+ENCODERS = "encoder_configs"
+_PARTS = {
+    "config": RigConfig,
+    "array": ArrayConfig,
+    "stimulator": StimulatorConfig,
+    "link": LinkConfig,
+    "calibration": Calibration,
+}
+_ENCODER: TypeAdapter[EncoderConfig] = TypeAdapter(EncoderConfig)
+
+
+def identity(rig: Rig, encoders: Mapping[str, EncoderConfig]) -> dict[str, str]:
+    """Return what was running, as text: ``encoders`` are the tasks loaded, the first in force."""
+    return {
+        "rig": rig.config.name,
+        "rig_file": str(rig.path),
+        "rig_sha256": hashlib.sha256(rig_text(rig).encode()).hexdigest()[:16],
+        "source": rig.config.camera.source,
+        "tasks": ", ".join(encoders),
+        "model": ", ".join(config.model for config in encoders.values()),
+        "model_sha256": ", ".join(model_digest(config) for config in encoders.values()),
+        "calibration": rig.calibration.digest,
+        "stimulator": rig.stimulator.name,
+        "link": rig.link.name,
+        "world": rig.config.world,
+        "prosthesis": __version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        ENCODERS: json.dumps({name: config.model_dump(mode="json") for name, config in encoders.items()}),
+    }
+
+
+def model_digest(config: EncoderConfig) -> str:
+    """Return the first 16 hex digits of the SHA-256 over the hashes of all graphs that an encoder loads."""
+    names = [config.model, *([config.obstacle.model] if isinstance(config, LayeredEncoderConfig) else [])]
+    graphs = [graph.sha256 for name in names for graph in load_bundle(name).manifest.graphs]
+    return hashlib.sha256("".join(graphs).encode()).hexdigest()[:16]
+
+
+def rig_text(rig: Rig) -> str:
+    """Return a rig with all its parts and its calibration as JSON, the same for the same content."""
+    return json.dumps({name: getattr(rig, name).model_dump(mode="json") for name in _PARTS}, sort_keys=True)
+
+
+def rig_of(text: str, path: Path) -> Rig:
+    """Return the rig that ``rig_text`` wrote; ``path`` is the recording, or where else its other files are looked for.
+
+    Raises ``ConfigError`` when another version's rig cannot be read by this one.
+    """
+    try:
+        said = json.loads(text)
+        parts = {name: model.model_validate_json(json.dumps(said[name])) for name, model in _PARTS.items()}
+        return Rig(path, **parts)
+    except (ValidationError, ValueError, KeyError) as error:
+        why = " ".join(str(error).split())[:120]
+        raise ConfigError(
+            f"{path}: the rig in this recording is another version's ({why}); name one with --rig"
+        ) from error
+
+
+def encoders_of(metadata: Mapping[str, str], path: Path) -> dict[str, EncoderConfig]:
+    """Return the encoders that were loaded, by task; ``ConfigError`` when the recording does not say."""
+    try:
+        said = json.loads(metadata[ENCODERS])
+        return {name: _ENCODER.validate_json(json.dumps(config)) for name, config in said.items()}
+    except (ValidationError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"{path}: does not say which encoders ran; start after the encoder: --from translator"
+        ) from error
