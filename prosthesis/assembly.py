@@ -218,8 +218,9 @@ def run_rig(
         stack.callback(tap.close)
         if record is not None:
             worlds = f"tcp://{rig.link.host}:{rig.link.port + WORLD_TAPS}"
-            about, parts = identity(rig, encoders), {RIG_PART: rig_text(rig)}
-            stack.callback(Recorder(record, [ours, worlds], about, parts, say).stop)
+            recorder = Recorder(record, [ours, worlds], identity(rig, encoders), {RIG_PART: rig_text(rig)}, say)
+            stack.callback(recorder.stop)
+            recorder.await_world()
 
         def publish(topic: str, message: Message) -> None:
             tap.publish(topic, message)

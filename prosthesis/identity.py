@@ -1,4 +1,4 @@
-"""What a recording says of the rig it is of: names, versions and hashes, and the rig itself, so that it can be rerun."""
+"""What a recording says of its rig: names, versions and hashes, and the rig itself, so that it can be rerun."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import json
 import platform
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from prosthesis import __version__
 from prosthesis.bundle import load_bundle
@@ -19,7 +20,7 @@ from prosthesis.hops import EncoderConfig, LayeredEncoderConfig
 
 RIG_PART = "rig.json"
 ENCODERS = "encoder_configs"
-_PARTS = {
+_PARTS: dict[str, type[BaseModel]] = {
     "config": RigConfig,
     "array": ArrayConfig,
     "stimulator": StimulatorConfig,
@@ -69,13 +70,13 @@ def rig_of(text: str, path: Path) -> Rig:
     """
     try:
         said = json.loads(text)
-        parts = {name: model.model_validate_json(json.dumps(said[name])) for name, model in _PARTS.items()}
+        parts: dict[str, Any] = {
+            name: model.model_validate_json(json.dumps(said[name])) for name, model in _PARTS.items()
+        }
         return Rig(path, **parts)
     except (ValidationError, ValueError, KeyError) as error:
         why = " ".join(str(error).split())[:120]
-        raise ConfigError(
-            f"{path}: the rig in this recording is another version's ({why}); name one with --rig"
-        ) from error
+        raise ConfigError(f"{path}: the recorded rig is another version's ({why}); name one with --rig") from error
 
 
 def encoders_of(metadata: Mapping[str, str], path: Path) -> dict[str, EncoderConfig]:
@@ -84,6 +85,4 @@ def encoders_of(metadata: Mapping[str, str], path: Path) -> dict[str, EncoderCon
         said = json.loads(metadata[ENCODERS])
         return {name: _ENCODER.validate_json(json.dumps(config)) for name, config in said.items()}
     except (ValidationError, ValueError, KeyError) as error:
-        raise ConfigError(
-            f"{path}: does not say which encoders ran; start after the encoder: --from translator"
-        ) from error
+        raise ConfigError(f"{path}: does not say which encoders ran; start after them: --from modulator") from error

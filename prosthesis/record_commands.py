@@ -21,7 +21,7 @@ def register(verbs: Verbs) -> None:
         "record",
         _record,
         "record what a running device and patient publish",
-        "prosthesis record utah96 run.mcap",
+        "prosthesis record utah96 a.mcap",
     )
     p.add_argument("rig", metavar="RIG", help="the rig that runs: a shipped one's name, or the path of a YAML file")
     p.add_argument("log", metavar="LOG", type=Path, help="the MCAP file to write")
@@ -38,7 +38,7 @@ def register(verbs: Verbs) -> None:
     p.add_argument("--check", action="store_true", help="rerun all hops; exit code 1 if one is beyond its tolerance")
     p.add_argument("--from", dest="first", choices=HOPS, metavar="HOP", help=f"first hop to rerun: {', '.join(HOPS)}")
     p.add_argument(
-        "--to", dest="last", choices=HOPS, metavar="HOP", help="last hop to rerun (default: all that can be)"
+        "--to", dest="last", choices=HOPS, metavar="HOP", help="last hop to rerun (default: the last possible)"
     )
     p.add_argument("--rig", metavar="RIG", help="rerun with this rig instead of the recorded one")
     p.add_argument("--json", action="store_true", help="print JSON")

@@ -37,9 +37,10 @@ from prosthesis.timing import NS_PER_S
 CHUNK_BYTES = 4 << 20
 CHUNK_S = 0.5  # a kill -9 loses what came since the last chunk was closed
 QUIET_S, DRAIN_S, STOP_S = 0.05, 0.3, 5.0
+WAIT_S = 2.0  # a world speaks of itself twice a second
 CONTENT = ("_config", "_configs")  # keys whose values are whole files, as JSON
 RECORD, WORLD = "prosthesis", "prosthesis_world"  # the metadata records' names
-WORLD_NS = 3 * NS_PER_S  # a world speaks of itself twice a second
+WORLD_NS = 3 * NS_PER_S
 _DAMAGE = (McapError, ValueError, KeyError, struct.error, zstandard.ZstdError, MemoryError, OverflowError)
 
 
@@ -47,9 +48,9 @@ class Recorder:
     """Writes all that the taps at ``endpoints`` publish to ``path``, from a thread, until ``stop``.
 
     ``metadata`` says what was running: rig, versions, hashes, seeds; ``parts`` are texts to attach by name, such as the
-    rig's own files. ``tell`` gets a sentence, from the thread, at the
-    moment when nothing more can be written. ``messages`` counts those written, ``fault`` is why no more are. Raises ``ProsthesisError`` when the file
-    cannot be made.
+    rig's own files. ``tell`` gets a sentence, from the thread, at the moment when nothing more can be written.
+    ``messages`` counts those written, ``fault`` is why no more are. Raises ``ProsthesisError`` when the file cannot be
+    made.
     """
 
     def __init__(
@@ -57,11 +58,11 @@ class Recorder:
         path: Path,
         endpoints: Iterable[str],
         metadata: Mapping[str, str],
-        parts: Mapping[str, str] = {},  # noqa: B006 - never changed
+        parts: Mapping[str, str] = {},
         tell: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._path, self._endpoints, self._tell = path, tuple(endpoints), tell
-        self._stopping = threading.Event()
+        self._stopping, self._world_heard = threading.Event(), threading.Event()
         self.fault = ""
         self._world: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
         self.messages = 0
@@ -76,6 +77,10 @@ class Recorder:
         self._channels = _begin(self._writer, metadata, parts)
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
         self._thread.start()
+
+    def await_world(self, timeout_s: float = WAIT_S) -> bool:
+        """Return once a simulated patient was heard, so that nothing it does from now on is missed; else ``False``."""
+        return self._world_heard.wait(timeout_s)
 
     def stop(self) -> None:
         """Write what is on its way and finish the file, in a few tenths of a second; call before closing the taps.
@@ -127,6 +132,7 @@ class Recorder:
         )
         self.messages += 1
         if topic == "about":
+            self._world_heard.set()
             self._hear_world(data)
 
     def _hear_world(self, data: bytes) -> None:

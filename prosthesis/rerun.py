@@ -25,7 +25,6 @@ from prosthesis.messages import (
     Delivered,
     Event,
     Evoked,
-    Frame,
     GuardReport,
     Heard,
     Message,
@@ -175,9 +174,9 @@ def _switches(log: Path) -> dict[int, str]:
     switches = {}
     for entry in entries(log, ["event"]):
         event = entry.message
-        if isinstance(event, Event) and event.source == "encoder":
-            if told := re.fullmatch(r"task is now '(.*)'", event.text):
-                switches[event.seq] = told[1]
+        told = re.fullmatch(r"task is now '(.*)'", event.text) if isinstance(event, Event) else None
+        if told:
+            switches[event.seq] = told[1]
     return switches
 
 

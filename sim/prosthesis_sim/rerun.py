@@ -1,4 +1,4 @@
-"""The world's hops of a recording lived through again: the same implant and patient, told the same at the same times."""
+"""The world's hops of a recording lived through again: the same implant and patient, told the same when it was told."""
 
 from __future__ import annotations
 
@@ -63,15 +63,16 @@ class Patient:
         while self._heard and self._heard[0][0].at_ns <= recorded.t0_ns:
             self._obey(*self._heard.popleft())
         implant = self._implant
-        if implant is None:
+        if implant is None or not self._known:
             self._world.step(recorded)
+            self._now_ns = recorded.t0_ns + recorded.dt_ns
             return None
         self._advance(recorded.t0_ns)
         pieces = implant.advance(recorded.t0_ns + recorded.dt_ns)
         self._now_ns = recorded.t0_ns + recorded.dt_ns
         for piece in pieces:
             self._world.step(piece)
-        if not pieces or not self._known:
+        if not pieces:
             return None
         pulses = readonly(np.sum([piece.pulses for piece in pieces], axis=0), np.int32)
         return replace(pieces[-1], t0_ns=recorded.t0_ns, dt_ns=recorded.dt_ns, pulses=pulses)
@@ -92,11 +93,15 @@ class Patient:
             self._now_ns = until_ns
 
     def _obey(self, heard: Heard, codes: U16 | None) -> None:
-        if self._implant is None:
+        if self._implant is None and heard.what == "open":
             self._implant = Implant(self._rig, heard.at_ns, self._world.person.impedance)
-            self._now_ns = heard.at_ns
-        self._advance(heard.at_ns)
         implant = self._implant
+        if implant is None:  # the recording began within a session
+            return
+        if self._known:
+            self._advance(heard.at_ns)
+        else:
+            implant.advance(heard.at_ns)
         match heard.what:
             case "open":
                 implant.adopt(SESSION, Sealer(b"", SESSION, Direction.UP, Sealing.NONE))
@@ -122,7 +127,7 @@ class Patient:
                 pass
 
     def _packets(self, heard: Heard, codes: U16 | None) -> list[bytes]:
-        """Return the tiles that arrived; a pattern that is not in the recording was one of silence, or was lost in it."""
+        """Return the tiles that arrived; a pattern that was not recorded was one of silence, or was lost to the tap."""
         c = self._configuration
         head = Header(PacketType.PATTERN, SESSION, heard.seq, heard.t_ns, self._rig.link.ttl_ms, profile=c.profile)
         codes = np.zeros(c.electrodes, np.uint16) if codes is None else codes
