@@ -196,13 +196,17 @@ def metadata(path: Path) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     begun_ns = None
-    for record in _records(path):
-        if isinstance(record, Metadata) and record.name in (RECORD, WORLD):
-            found |= record.metadata
-        if isinstance(record, McapMessage):
-            begun_ns = begun_ns or record.log_time
-            if record.log_time - begun_ns > WORLD_NS:
-                break
+    try:
+        for record in _records(path):
+            if isinstance(record, Metadata) and record.name in (RECORD, WORLD):
+                found |= record.metadata
+            if isinstance(record, McapMessage):
+                begun_ns = begun_ns or record.log_time
+                if record.log_time - begun_ns > WORLD_NS:
+                    break
+    except ProsthesisError:
+        if not found:
+            raise  # else it is not this that is damaged
     return found
 
 
