@@ -91,8 +91,10 @@ def register(verbs: Verbs) -> None:
     p.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: beside the recording)")
     verbs.choices["replay"].set_defaults(patient=_rerun_patient)
     from prosthesis_sim.backends import commands as backends
+    from prosthesis_sim.science import commands as science
 
     backends.register(verbs)
+    science.register(verbs)
 
 
 def _require_packages() -> None:
