@@ -33,7 +33,7 @@ class Outlets:
         except (ImportError, RuntimeError, OSError) as error:  # the wheel is there, its library is not
             raise MissingExtraError("LSL streams need pylsl; run: pip install 'prosthesis[lsl]'") from error
         self._lsl, self._source = pylsl, source
-        self._ahead_s = pylsl.local_clock() - time.monotonic()
+        self._ahead_s: float = pylsl.local_clock() - time.monotonic()
         self._offset_ns, self._driven = 0, False
         self._stimulation: Any = None
         self._percept = self._open("percept", "Percept", PERCEPT, ("", "", "", "degrees", "degrees", "ms"))

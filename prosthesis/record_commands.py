@@ -1,15 +1,22 @@
-"""The verbs of recordings: ``record`` and ``replay``."""
+"""The verbs that only listen to a session, ``record``, ``metrics`` and ``lsl``, and ``replay``."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prosthesis.commands import Verbs, add_verb, address, positive
+
+if TYPE_CHECKING:
+    from prosthesis.config import Rig
+    from prosthesis.messages import Message
 
 HOPS = ("encoder", "translator", "modulator", "guard", "implant", "percept")  # rerun.HOPS, without importing it
 
@@ -17,16 +24,25 @@ HOPS = ("encoder", "translator", "modulator", "guard", "implant", "percept")  # 
 def register(verbs: Verbs) -> None:
     """Add the verbs; the world's room gives ``replay`` its hops (``patient``)."""
     p = add_verb(
-        verbs,
-        "record",
-        _record,
-        "record what a running device and patient publish",
-        "prosthesis record utah96 a.mcap",
+        verbs, "record", _record, "record what a running device and patient publish", "prosthesis record utah96 a.mcap"
     )
     p.add_argument("rig", metavar="RIG", help="the rig that runs: a shipped one's name, or the path of a YAML file")
     p.add_argument("log", metavar="LOG", type=Path, help="the MCAP file to write")
-    p.add_argument("--link", type=address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
-    p.add_argument("--seconds", type=positive, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
+    _add_session(p)
+    p = add_verb(
+        verbs,
+        "metrics",
+        _metrics,
+        "serve a running session's figures to Prometheus",
+        "prosthesis metrics utah96 --port 9464",
+    )
+    p.add_argument("rig", metavar="RIG", help="the rig that runs")
+    p.add_argument("--host", default="127.0.0.1", metavar="HOST", help="address to serve at (default 127.0.0.1)")
+    p.add_argument("--port", type=int, default=9464, metavar="PORT", help="port to serve at (default 9464)")
+    _add_session(p)
+    p = add_verb(verbs, "lsl", _lsl, "send a running session over the Lab Streaming Layer", "prosthesis lsl utah96")
+    p.add_argument("rig", metavar="RIG", help="the rig that runs")
+    _add_session(p)
     p = add_verb(
         verbs,
         "replay",
@@ -45,29 +61,83 @@ def register(verbs: Verbs) -> None:
     p.set_defaults(patient=None)
 
 
+def _add_session(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--link", type=address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
+    p.add_argument("--seconds", type=positive, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
+
+
 def _record(arguments: argparse.Namespace) -> int:
-    from prosthesis.assembly import with_choices, with_tasks
-    from prosthesis.config import load_rig
+    from prosthesis.assembly import with_tasks
     from prosthesis.identity import RIG_PART, identity, rig_text
-    from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS
     from prosthesis.recorder import Recorder
 
-    host, port = arguments.link or (None, None)
-    rig = with_choices(load_rig(arguments.rig), host=host, port=port)
-    ends = [f"tcp://127.0.0.1:{rig.link.port + DEVICE_TAPS}", f"tcp://{rig.link.host}:{rig.link.port + WORLD_TAPS}"]
+    rig = _rig(arguments)
     about = identity(rig, with_tasks(rig, ())[1])
-    recorder = Recorder(arguments.log, ends, about, {RIG_PART: rig_text(rig)}, _say)
+    recorder = Recorder(arguments.log, _ends(rig), about, {RIG_PART: rig_text(rig)}, _say)
     end_s = time.monotonic() + (arguments.seconds or float("inf"))
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         while time.monotonic() < end_s and not recorder.fault:
             time.sleep(min(1.0, max(0.0, end_s - time.monotonic())))
             if sys.stderr.isatty():
                 sys.stderr.write(f"\r{recorder.messages} messages ")
-    except KeyboardInterrupt:
-        pass
     recorder.stop()
     print(f"{recorder.messages} messages in {arguments.log}")
     return int(recorder.messages == 0)
+
+
+def _metrics(arguments: argparse.Namespace) -> int:
+    from prosthesis.metrics import TOPICS, Metrics, serve
+
+    metrics = Metrics()
+    server = serve(metrics, arguments.host, arguments.port)
+    _say(f"metrics at http://{arguments.host}:{arguments.port}/metrics; Ctrl-C ends")
+    try:
+        _listen(arguments, TOPICS, metrics.take)
+    finally:
+        server.shutdown()
+        server.server_close()
+    return 0
+
+
+def _lsl(arguments: argparse.Namespace) -> int:
+    from prosthesis.lsl import TOPICS, Outlets
+
+    outlets = Outlets(arguments.rig)
+    _say("streams prosthesis_stimulation, prosthesis_percept, prosthesis_events; Ctrl-C ends")
+    _listen(arguments, TOPICS, lambda topic, message: outlets.take(message))
+    return 0
+
+
+def _listen(arguments: argparse.Namespace, topics: tuple[str, ...], take: Callable[[str, Message], None]) -> None:
+    """Hand every message of a session's taps to ``take``, until the time is over or Ctrl-C."""
+    import zmq
+
+    from prosthesis.schemas import decode
+    from prosthesis.taps import listen
+
+    end_s = time.monotonic() + (arguments.seconds or float("inf"))
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    with contextlib.suppress(KeyboardInterrupt), listen(_ends(_rig(arguments)), topics, context) as listener:
+        while time.monotonic() < end_s:
+            heard = listener.receive(0.1)
+            if heard is not None:
+                take(heard[0], decode(*heard))
+    context.term()
+
+
+def _rig(arguments: argparse.Namespace) -> Rig:
+    from prosthesis.assembly import with_choices
+    from prosthesis.config import load_rig
+
+    host, port = arguments.link or (None, None)
+    return with_choices(load_rig(arguments.rig), host=host, port=port)
+
+
+def _ends(rig: Rig) -> list[str]:
+    """Return where a running session publishes: the device's taps are on this machine, the world's at the link."""
+    from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS
+
+    return [f"tcp://127.0.0.1:{rig.link.port + DEVICE_TAPS}", f"tcp://{rig.link.host}:{rig.link.port + WORLD_TAPS}"]
 
 
 def _replay(arguments: argparse.Namespace) -> int:

@@ -122,7 +122,7 @@ def _electrodes(file: Any, got: Gathered) -> None:
             )
 
 
-def _squeezed(pynwb: Any, data: Sequence[Any], dtype: Any) -> Any:
+def _squeezed(pynwb: Any, data: Any, dtype: Any) -> Any:
     return pynwb.H5DataIO(np.asarray(data, dtype), compression="gzip", compression_opts=4)
 
 
@@ -186,7 +186,10 @@ def _pictures(pynwb: Any, file: Any, got: Gathered) -> None:
 def _shown(pynwb: Any, name: str, text: str, pictures: Sequence[Any], times: Sequence[float]) -> tuple[Any, Any]:
     """Return pictures, and the series that says when each was there."""
     kind = pynwb.image.RGBImage if pictures[0].ndim == 3 else pynwb.image.GrayscaleImage
-    images = [kind(name=f"{name}{i:05}", data=_squeezed(pynwb, p, p.dtype)) for i, p in enumerate(pictures)]
+    images = [
+        kind(name=f"{name}{i:05}", description=f"at {t_s:.3f} s", data=_squeezed(pynwb, p, p.dtype))
+        for i, (p, t_s) in enumerate(zip(pictures, times, strict=True))
+    ]
     order = pynwb.base.ImageReferences(name="order_of_images", data=images)
     kept = pynwb.base.Images(name=f"{name}_pictures", description=text, images=images, order_of_images=order)
     shown = pynwb.image.IndexSeries(
