@@ -136,6 +136,7 @@ def _add_compare(verbs: Verbs) -> None:
         help="default: onnx,openvino,cuda,onnx-tensorrt,tensorrt,torch",
     )
     p.add_argument("--runs", type=_count, default=100, metavar="N", help="how many frames each (default 100)")
+    p.add_argument("--score", action="store_true", help="the task score on each engine too; needs the desk's packages")
     p.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -224,7 +225,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
-    from prosthesis.doctor import examine, table
+    from prosthesis.board.doctor import examine, table
 
     findings = examine(arguments.link)
     if arguments.json:
@@ -232,7 +233,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     else:
         print(table(findings, colour=sys.stdout.isatty()))
     if arguments.report:
-        from prosthesis.hwreport import make_report, write_report
+        from prosthesis.board.hwreport import make_report, write_report
 
         write_report(make_report(findings, say=_say), arguments.report)
         _say(f"wrote {arguments.report}: read it before you send it")
@@ -261,7 +262,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _compare(arguments: argparse.Namespace) -> int:
     from prosthesis.compare import compare, table
 
-    rows = compare(arguments.bundles, arguments.engines, arguments.runs, _say)
+    rows = compare(arguments.bundles, arguments.engines, arguments.runs, arguments.score, _say)
     print(json.dumps([asdict(row) for row in rows], indent=2) if arguments.json else table(rows))
     return int(all(row.latency is None for row in rows))
 

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from prosthesis.board.power import Meter
 from prosthesis.bundle import Bundle, load_bundle
 from prosthesis.engines import open_engine
 from prosthesis.errors import ConfigError, ProsthesisError
-from prosthesis.power import Meter
+from prosthesis.protocols import Engine
 from prosthesis.reference import FOLDER, Inputs, clip_inputs, load_reference
 from prosthesis.timing import Percentiles, percentiles
 from prosthesis.verify import relative
@@ -40,6 +42,7 @@ ENGINES: dict[str, tuple[str, str]] = {
 # what to look for before a process is started for nothing
 PACKAGES = {"openvino": ("openvino",), "tensorrt": ("tensorrt", "cuda"), "cuda": ("onnxruntime",)}
 TORCH = "torch"
+SCORES = "prosthesis.taskscores"  # entry points: the desk's task score of a bundle, on engines that are given to it
 RUNS, WARM_UP, LIMIT_S = 100, 10, 900.0
 Say = Callable[[str], None]
 
@@ -51,7 +54,7 @@ class Row:
     ``absent`` says why there are no figures. ``memory_mb`` is what the process grew by at its peak, ``energy_mj`` the
     whole board's for one run, ``None`` where it has no sensor. ``largest`` and ``relative`` are the greatest
     differences from the first row's outputs, ``None`` for that row and where outputs are not the same. ``score`` is
-    the task's, before and after export, where the bundle's manifest has one.
+    the task's on this engine, and ``exported`` what the bundle's manifest says of it before and after export.
     """
 
     bundle: str
@@ -65,14 +68,20 @@ class Row:
     largest: float | None = None
     relative: float | None = None
     elsewhere: str = ""
-    score: str = ""
+    score: float | None = None
+    exported: str = ""
 
 
 def compare(
-    bundles: Sequence[str], engines: Sequence[str], runs: int = RUNS, say: Say = lambda text: None
+    bundles: Sequence[str],
+    engines: Sequence[str],
+    runs: int = RUNS,
+    scored: bool = False,
+    say: Say = lambda text: None,
 ) -> list[Row]:
     """Run each bundle on each engine and return a row each, absent ones too; errors are ``ProsthesisError``.
 
+    ``scored`` asks the desk's task score on each engine too, which takes up to a minute each.
     Inputs are the first bundle's recording, or frames of the shipped clip when it has none. Bundles after the first
     are other deliveries of it: their inputs must be the same.
     """
@@ -95,7 +104,7 @@ def compare(
         for name, bundle in zip(bundles, loaded, strict=True):
             for engine in engines:
                 say(f"{name} on {engine}")
-                row, outputs = _row(name, bundle, engine, runs, given)
+                row, outputs = _row(name, bundle, engine, runs, scored, given)
                 if outputs is not None and first is not None:
                     largest, spread = _differences(outputs, first)
                     row = replace(row, largest=largest, relative=spread)
@@ -105,7 +114,7 @@ def compare(
 
 
 def measure_here(
-    bundle_path: str, engine_name: str, provider: str, runs: int, given: str, results: str
+    bundle_path: str, engine_name: str, provider: str, runs: int, scored: bool, given: str, results: str
 ) -> dict[str, Any]:
     """Measure one engine in this process, write its outputs to ``results`` and return what was measured."""
     bundle = load_bundle(Path(bundle_path))
@@ -133,14 +142,26 @@ def measure_here(
             began = time.monotonic_ns()
             _once(engines, turns[number % count])
             samples.append(time.monotonic_ns() - began)
+    peak_mb = _peak_mb()
     return {
         "provider": engines[0].provider,
         "elsewhere": "; ".join(filter(None, (getattr(engine, "elsewhere", "") for engine in engines))),
         "latency": asdict(percentiles(samples)),
-        "memory_mb": _peak_mb() - before_mb,
+        "memory_mb": peak_mb - before_mb,
         "watts": meter.drawn.watts if meter.drawn else None,
         "energy_mj": meter.drawn.watts * meter.drawn.seconds / runs * 1e3 if meter.drawn else None,
+        "score": _score(bundle, engines) if scored else None,
     }
+
+
+def _score(bundle: Bundle, engines: Sequence[Engine]) -> float:
+    """Return the task score by the desk, which the device does not know."""
+    (point, *_) = entry_points(group=SCORES) or (None,)
+    if point is None:
+        raise ConfigError(
+            "task scores are the desk's: pip install 'prosthesis[laptop,train,export]', or leave out --score"
+        )
+    return float(point.load()(bundle, engines.__getitem__)[0])
 
 
 def _once(engines: Sequence[Any], turn: Sequence[Any]) -> None:
@@ -170,16 +191,18 @@ def _check(names: Sequence[str], bundles: Sequence[Bundle], engines: Sequence[st
             raise ConfigError(f"'{name}' takes other inputs than '{names[0]}'; compare deliveries of one model")
 
 
-def _row(name: str, bundle: Bundle, engine: str, runs: int, given: Path) -> tuple[Row, dict[str, Any] | None]:
-    score = bundle.manifest.delivery.task_score if bundle.manifest.delivery else None
-    row = Row(name, engine, score=f"{score.before:.3f} -> {score.after:.3f}" if score else "")
+def _row(
+    name: str, bundle: Bundle, engine: str, runs: int, scored: bool, given: Path
+) -> tuple[Row, dict[str, Any] | None]:
+    told = bundle.manifest.delivery.task_score if bundle.manifest.delivery else None
+    row = Row(name, engine, exported=f"{told.before:.3f} -> {told.after:.3f}" if told else "")
     if engine == TORCH:
         return replace(row, absent="bundles carry no PyTorch network; 'prosthesis export' states its parity"), None
     missing = [package for package in PACKAGES.get(engine, ()) if find_spec(package) is None]
     if missing:
         return replace(row, absent=f"{', '.join(missing)} not installed; see docs/deploy.md"), None
     results = given.with_name("outputs.npz")
-    call = (str(bundle.folder.resolve()), *ENGINES[engine], runs, str(given), str(results))
+    call = (str(bundle.folder.resolve()), *ENGINES[engine], runs, scored, str(given), str(results))
     command = [sys.executable, "-c", f"from prosthesis import compare; compare.child{call!r}"]
     try:
         # an engine's build and warnings are for the person: stderr stays theirs
@@ -187,15 +210,15 @@ def _row(name: str, bundle: Bundle, engine: str, runs: int, given: Path) -> tupl
     except subprocess.TimeoutExpired:
         return replace(row, absent=f"took longer than {LIMIT_S:.0f} s"), None
     try:
-        told = json.loads(done.stdout.strip().splitlines()[-1])
+        found = json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):
         return replace(row, absent=f"the process died with exit code {done.returncode}"), None
-    if "absent" in told:
-        return replace(row, absent=told["absent"]), None
+    if "absent" in found:
+        return replace(row, absent=found["absent"]), None
     with np.load(results, allow_pickle=False) as stored:
         outputs = {key: stored[key] for key in stored.files}
     results.unlink()
-    return replace(row, **(told | {"latency": Percentiles(**told["latency"])})), outputs
+    return replace(row, **(found | {"latency": Percentiles(**found["latency"])})), outputs
 
 
 def child(*call: Any) -> None:
@@ -230,7 +253,7 @@ def table(rows: Sequence[Row]) -> str:
     wide = max(12, *(len(row.bundle) for row in rows))
     lines = [
         f"{'bundle':{wide}}  {'engine':14}{'p50':>8}{'p95':>8}{'p99':>8} ms{'peak':>8} MB{'energy':>9} mJ"
-        f"{'largest':>10}{'relative':>10}  score"
+        f"{'largest':>10}{'relative':>10}{'score':>8}  at export"
     ]
     for row in rows:
         if row.latency is None:
@@ -239,7 +262,8 @@ def table(rows: Sequence[Row]) -> str:
         lines.append(
             f"{row.bundle:{wide}}  {row.engine:14}{t.p50_ms:8.2f}{t.p95_ms:8.2f}{t.p99_ms:8.2f}   "
             f"{_number(row.memory_mb, '8.0f')}   {_number(row.energy_mj, '9.1f')}   "
-            f"{_number(row.largest, '10.2g')}{_number(row.relative, '10.2g')}  {row.score or '-'}"
+            f"{_number(row.largest, '10.2g')}{_number(row.relative, '10.2g')}{_number(row.score, '8.3f')}  "
+            f"{row.exported or '-'}"
         )
         lines += [f"{'':{wide}}    {row.provider}" + (f"; {row.elsewhere}" if row.elsewhere else "")]
     lines += [f"{row.bundle} on {row.engine}: absent: {row.absent}" for row in rows if row.absent]

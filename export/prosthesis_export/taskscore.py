@@ -19,12 +19,15 @@ import numpy.typing as npt
 from prosthesis.bundle import Bundle, load_bundle
 from prosthesis.delivered import TaskScore
 from prosthesis.encoders.face import Finder
+from prosthesis.encoders.taskmap import TaskMapEncoder
 from prosthesis.engines import open_engine
 from prosthesis.errors import ProsthesisError
 from prosthesis.faces.gallery import Gallery
 from prosthesis.faces.tracks import STRANGER, vote
 from prosthesis.messages import U8, Frame, readonly
 from prosthesis.obstacles.boxes import ObjectFinder
+from prosthesis.protocols import Engine
+from prosthesis.reading.reader import Reader
 from prosthesis_export.frames import faces
 from prosthesis_train.data.photographs import WHEELS, Photograph, patches, read_picture, where
 from prosthesis_train.observers.network import SIDE
@@ -34,9 +37,9 @@ from prosthesis_train.scores.tasks.answers import right
 from prosthesis_train.scores.tasks.conditions import percepts
 from prosthesis_train.studies.tasks.faces import gallery_of, identity
 from prosthesis_train.studies.tasks.obstacle_clips import LABELS, clip_paths, match, read_clip
-from prosthesis_train.studies.tasks.reading import confident, count, open_reader, real_pictures, rendered_pictures
+from prosthesis_train.studies.tasks.reading import confident, count, real_pictures, rendered_pictures
 from prosthesis_train.tasks.task import Task, Trials, open_task
-from prosthesis_train.tasks.under_test import shipped
+from prosthesis_train.tasks.under_test import encoded
 
 TASK, RIG, TRIALS, DROPOUT, SEED = "letters", "utah96", 104, 0.2, 3
 WORDS_DRAWN = 30
@@ -44,6 +47,7 @@ CODES = 60
 THRESHOLD = 0.45  # of the shipped face task
 FACES, HOPPER = 12, "mpl-data/sample_data/grace_hopper.jpg"
 Bool = npt.NDArray[np.bool_]
+Open = Callable[[int], Engine]  # of one bundle, the engine of a graph by number
 
 
 def task_score(before: Bundle, after: Bundle) -> TaskScore:
@@ -56,14 +60,30 @@ def task_score(before: Bundle, after: Bundle) -> TaskScore:
         raise ProsthesisError(f"no task score for processor '{processor}'; add it to prosthesis_export.taskscore")
     score, measure = SCORES[processor]
     answers = _once(before.folder)
-    found = answers if _graphs(before) == _graphs(after) else score(after)
+    found = answers if _graphs(before) == _graphs(after) else score(after, _on_cpu(after))
     return TaskScore(measure=measure, before=float(answers.mean()), after=float(found.mean()), trials=len(answers))
+
+
+def score_on(bundle: Bundle, open_graph: Open) -> tuple[float, str]:
+    """Return the share of trials right when graphs run as ``open_graph`` opens them, by number, and what is counted.
+
+    Raises ``ProsthesisError`` when no score is known for the processor.
+    """
+    processor = bundle.manifest.processor.name
+    if processor not in SCORES:
+        raise ProsthesisError(f"no task score for processor '{processor}'; leave out --score")
+    score, measure = SCORES[processor]
+    return float(score(bundle, open_graph).mean()), measure
+
+
+def _on_cpu(bundle: Bundle) -> Open:
+    return lambda index: open_engine(bundle, "onnx", index=index)
 
 
 @lru_cache(maxsize=4)  # each precision of a bundle asks again
 def _once(folder: Path) -> Bool:
     bundle = load_bundle(folder)
-    return SCORES[bundle.manifest.processor.name][0](bundle)
+    return SCORES[bundle.manifest.processor.name][0](bundle, _on_cpu(bundle))
 
 
 def _graphs(bundle: Bundle) -> list[str]:
@@ -77,15 +97,15 @@ def _stage() -> tuple[Observer, VirtualPatient, Task, Trials]:
     return load_observer(TASK, RIG), patient, task, task.trials("test", TRIALS, SEED)
 
 
-def _letters(bundle: Bundle) -> Bool:
+def _letters(bundle: Bundle, open_graph: Open) -> Bool:
     observer, patient, task, trials = _stage()
-    maps = shipped(str(bundle.folder.resolve()))(trials.frames, patient)
+    maps = encoded(TaskMapEncoder(bundle, open_graph(0), patient.view), trials.frames)
     return right(task, observer, percepts(patient, maps, "shown", SEED)[0], trials.labels, SEED)
 
 
-def _words(bundle: Bundle) -> Bool:
+def _words(bundle: Bundle, open_graph: Open) -> Bool:
     """Return for each labelled word whether it was read; words read that are not there count as words missed."""
-    reader = open_reader(str(bundle.folder.resolve()))
+    reader = Reader(bundle, open_graph(0), open_graph(1))
     out: list[bool] = []
     for rgb, labels in (*real_pictures().values(), *rendered_pictures(WORDS_DRAWN, seed=0)):
         found = count(confident(reader.find(Frame(1, 0, readonly(rgb, np.uint8)))), labels)
@@ -93,10 +113,9 @@ def _words(bundle: Bundle) -> Bool:
     return np.array(out)
 
 
-def _verdicts(bundle: Bundle) -> Bool:
+def _verdicts(bundle: Bundle, open_graph: Open) -> Bool:
     """Return for each picture whether the verdict is right: one of two enrolled, relit and shrunk, or a stranger."""
-    engines = [open_engine(bundle, "onnx", index=index) for index in range(3)]
-    finder = Finder(engines[0], engines[1], engines[2], Gallery(), 1.0)
+    finder = Finder(open_graph(0), open_graph(1), open_graph(2), Gallery(), 1.0)
     known = {"collins": _picture("skimage", "data/astronaut.png"), "hopper": _picture("matplotlib", HOPPER)}
     gallery = gallery_of(finder, known)
     random = np.random.default_rng(SEED)
@@ -121,9 +140,9 @@ def _verdict(finder: Finder, gallery: Gallery, rgb: U8) -> str | None:
     return None if row is None else vote(gallery.match(row), THRESHOLD)
 
 
-def _boxes(bundle: Bundle) -> Bool:
+def _boxes(bundle: Bundle, open_graph: Open) -> Bool:
     """Return for each labelled object whether it has its box."""
-    finder = ObjectFinder(bundle, open_engine(bundle, "onnx"))
+    finder = ObjectFinder(bundle, open_graph(0))
     out: list[bool] = []
     for name, path in clip_paths_here().items():
         frames, _ = read_clip(path)
@@ -140,9 +159,9 @@ def clip_paths_here() -> dict[str, Path]:
         return {name: path for name, path in clip_paths(Path(folder)).items() if name in ("street", "bikes")}
 
 
-def _picks(bundle: Bundle) -> Bool:
+def _picks(bundle: Bundle, open_graph: Open) -> Bool:
     """Return for each picture, darker and with noise, whether its code is nearest to that of its own picture of all."""
-    graph, engine = bundle.manifest.graphs[0], open_engine(bundle, "onnx")
+    graph, engine = bundle.manifest.graphs[0], open_graph(0)
     crops = patches([p for p in WHEELS if p.held_out], CODES, bundle.manifest.input_size[0], 3, seed=SEED)
 
     def codes(pictures: U8) -> npt.NDArray[np.float64]:
@@ -154,7 +173,7 @@ def _picks(bundle: Bundle) -> Bool:
     return np.asarray(alike.argmax(axis=1) == np.arange(len(crops)))
 
 
-Score = Callable[[Bundle], Bool]
+Score = Callable[[Bundle, Open], Bool]
 SCORES: dict[str, tuple[Score, str]] = {
     "taskmap": (_letters, f"{TASK} named by the frozen observer through the percept, {RIG}, {DROPOUT:.0%} dropout"),
     "reading": (_words, "words read of those labelled or read, real pictures that are installed and drawn ones"),

@@ -87,7 +87,7 @@ def test_ranges_are_no_wider_than_said(item: Measured) -> None:
 
 def test_the_naive_division_would_be_far_off() -> None:
     """Operations over the sparse headline is what vendors' figures suggest; it is off by a factor of ten and more."""
-    from prosthesis.boards import load_board
+    from prosthesis.board.boards import load_board
     from prosthesis_export.estimate.layers import total_operations
     from prosthesis_export.estimate.networks import NETWORKS
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from prosthesis.boards import BoardConfig, identify, load_board, load_jetpack
+from prosthesis.board.boards import BoardConfig, identify, load_board, load_jetpack
 from prosthesis.config import find, names
 from prosthesis.errors import ConfigError
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from prosthesis import cli, compare
+from prosthesis.board.power import Drawn
 from prosthesis.compare import Row, child, measure_here, table
 from prosthesis.errors import ConfigError
-from prosthesis.power import Drawn
 from prosthesis.timing import Percentiles
 
 
 @pytest.fixture(scope="module")
 def rows():
     said = []
-    found = compare.compare(["luminance-32"], ["onnx", "tensorrt", "torch"], 5, said.append)
+    found = compare.compare(["luminance-32"], ["onnx", "tensorrt", "torch"], 5, say=said.append)
     assert said[0] == "luminance-32 on onnx"
     return found
 
@@ -53,7 +53,7 @@ def test_deliveries_of_other_models_are_not_compared():
 
 
 def test_an_engines_error_is_one_line_of_json(capsys):
-    child("/nowhere", "onnx", "cpu", 1, "a", "b")
+    child("/nowhere", "onnx", "cpu", 1, False, "a", "b")
     assert json.loads(capsys.readouterr().out) == {"absent": "/nowhere: no such bundle folder; check the path"}
 
 
@@ -75,14 +75,26 @@ def test_energy_is_the_boards_mean_power_over_a_runs_time(monkeypatch, tmp_path)
     given = tmp_path / "in.npz"
     np.savez(given, **{"0/0/frame": np.zeros((1, 128, 128, 3), np.uint8)})
     folder = str(compare.load_bundle("luminance-32").folder)
-    told = measure_here(folder, "onnx", "cpu", 4, str(given), str(tmp_path / "out.npz"))
+    told = measure_here(folder, "onnx", "cpu", 4, False, str(given), str(tmp_path / "out.npz"))
     assert (told["watts"], told["energy_mj"]) == (8.0, 4000.0)  # 8 W for 2 s are 16 J, a quarter each
 
 
 def test_the_verb_prints_json(monkeypatch, capsys):
-    rows = [Row("a", "onnx", latency=Percentiles(1, 1.0, 1.0, 1.0), score="0.900 -> 0.880")]
+    rows = [Row("a", "onnx", latency=Percentiles(1, 1.0, 1.0, 1.0), score=0.875, exported="0.900 -> 0.880")]
     monkeypatch.setattr(compare, "compare", lambda *_: rows)
     assert cli.main(["compare", "a", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["score"] == "0.900 -> 0.880"
+    assert json.loads(capsys.readouterr().out)[0]["score"] == 0.875
     assert cli.main(["compare", "a"]) == 0
-    assert "0.900 -> 0.880" in capsys.readouterr().out
+    assert "   0.875  0.900 -> 0.880" in capsys.readouterr().out
+
+
+def test_the_task_is_scored_on_the_engine_itself(monkeypatch):
+    pytest.importorskip("torch", reason="the desk's score needs prosthesis[train,export]")
+    (alone,) = compare.compare(["learned-letters-32"], ["onnx"], 1, scored=True)
+    assert 0.3 < alone.score < 1.0
+
+
+def test_a_score_without_the_desk_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(compare, "entry_points", lambda group: ())
+    with pytest.raises(ConfigError, match=r"pip install 'prosthesis\[laptop,train,export\]', or leave out --score"):
+        compare._score(compare.load_bundle("luminance-32"), [])

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from prosthesis import boardprobes, cli, config, doctor, hwreport
+from prosthesis import cli, config
+from prosthesis.board import doctor, hwreport, probes
+from prosthesis.board.doctor import examine, table
+from prosthesis.board.findings import Finding
+from prosthesis.board.machine import jetpack_of
 from prosthesis.compare import Row
-from prosthesis.doctor import examine, table
-from prosthesis.findings import Finding
 from prosthesis.links.keys import make_keys
-from prosthesis.machine import jetpack_of
 
 JETSON = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64\n"
 
@@ -39,7 +40,7 @@ def test_missing_packages_are_findings_and_no_crash() -> None:
     code = (
         "import sys, json\n"
         "for name in 'numpy zmq pydantic yaml cv2 cryptography mcap onnxruntime'.split(): sys.modules[name] = None\n"
-        "from prosthesis.doctor import examine\n"
+        "from prosthesis.board.doctor import examine\n"
         "print(json.dumps([(f.name, f.level, f.text, f.remedy) for f in examine()]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
@@ -136,7 +137,7 @@ def jetson(root: Path, release: str = JETSON, compatible: bytes = b"nvidia,p3768
 
 
 def test_a_jetson_is_known_by_its_device_tree_and_release(tmp_path: Path) -> None:
-    found = {finding.name: finding for finding in boardprobes.board(jetson(tmp_path))}
+    found = {finding.name: finding for finding in probes.board(jetson(tmp_path))}
     assert "Developer Kit Super, L4T 36.4.3, mode 25W, " in found["board"].text
     assert found["board file"].text.startswith("orin_nano_8gb_super: ")
     assert found["jetpack"].text == "6.2: Python 3.10, CUDA 12.6, TensorRT 10.3"
@@ -151,7 +152,7 @@ def test_a_jetson_is_known_by_its_device_tree_and_release(tmp_path: Path) -> Non
     ],
 )
 def test_a_jetpack_that_cannot_run_us_is_told(tmp_path: Path, release: str, level: str, words: str) -> None:
-    found = {finding.name: finding for finding in boardprobes.board(jetson(tmp_path, release))}
+    found = {finding.name: finding for finding in probes.board(jetson(tmp_path, release))}
     assert found["jetpack"].level == level
     assert re.match(words, found["jetpack"].text)
     assert "6.2 or newer" in found["jetpack"].remedy
@@ -175,33 +176,33 @@ def test_a_jetpack_is_known_by_its_jetson_linux(l4t: str, name: str | None) -> N
 
 
 def test_an_unknown_jetson_is_told_and_asked_for(tmp_path: Path) -> None:
-    found = {finding.name: finding for finding in boardprobes.board(jetson(tmp_path, compatible=b"nvidia,p9999\0"))}
+    found = {finding.name: finding for finding in probes.board(jetson(tmp_path, compatible=b"nvidia,p9999\0"))}
     (tmp_path / "proc" / "device-tree" / "model").write_bytes(b"NVIDIA Something New\0")
-    found = {finding.name: finding for finding in boardprobes.board(tmp_path)}
+    found = {finding.name: finding for finding in probes.board(tmp_path)}
     assert found["board file"].level == "warn"
     assert "doctor --report" in found["board file"].remedy
 
 
 def test_a_jetson_without_tensorrt_or_power_sensor_is_told(tmp_path: Path) -> None:
     root = jetson(tmp_path)
-    (found,) = boardprobes.power(root)
+    (found,) = probes.power(root)
     assert found.level == "warn"
     if importlib.util.find_spec("tensorrt") is None:
-        (found,) = boardprobes.tensorrt(root)
+        (found,) = probes.tensorrt(root)
         assert (found.level, "python3-libnvinfer" in found.remedy) == ("warn", True)
 
 
 def test_the_link_is_timed_over_an_encrypted_loopback() -> None:
-    (found,) = boardprobes.link()
+    (found,) = probes.link()
     assert re.fullmatch(r"encrypted loopback, [\d.]+ ms a message of 1 KiB", found.text)
 
 
 def test_an_implant_that_answers_and_one_that_does_not() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        (found,) = boardprobes.reach("127.0.0.1", port)
+        (found,) = probes.reach("127.0.0.1", port)
         assert found.level == "ok"
-    (found,) = boardprobes.reach("127.0.0.1", port)
+    (found,) = probes.reach("127.0.0.1", port)
     assert (found.level, "refused" in found.text) == ("fail", True)
 
 
@@ -230,7 +231,7 @@ def test_a_report_names_no_person_key_or_path(tmp_path: Path, monkeypatch: pytes
 
 
 def test_any_other_machine_is_a_laptop(tmp_path: Path) -> None:
-    (found,) = boardprobes.board(tmp_path)
+    (found,) = probes.board(tmp_path)
     assert found.text.startswith("laptop or workstation")
 
 

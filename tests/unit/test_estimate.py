@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from prosthesis.boards import load_board
+from prosthesis.board.boards import load_board
 from prosthesis.bundle import MODELS, bundle_names
 from prosthesis.errors import ConfigError, MissingExtraError
 from prosthesis_export import commands

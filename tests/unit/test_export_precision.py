@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 
@@ -90,7 +92,7 @@ def test_where_tolerance_is_narrow_layers_are_put_back_until_it_holds():
     assert made.layers.lowered < 2
     assert all(row.holds for row in made.parity)
     assert not all(row.holds for row in made.whole)
-    loose = lower(entry(content(graph)), graph, "int8-cpu", inputs(), known, hold=False)
+    loose = lower(entry(content(graph)), graph, "int8-cpu", inputs(), known, share=math.inf)
     assert loose.layers.lowered == 2
     assert loose.parity == loose.whole == made.whole
 

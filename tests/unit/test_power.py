@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from prosthesis.power import Meter, sensor_rails, tegrastats_rails, whole
+from prosthesis.board.power import Meter, sensor_rails, tegrastats_rails, whole
 
 # a real line of an Orin Nano (hokwangchoi/jetson-orin-nano-benchmarks)
 LINE = (

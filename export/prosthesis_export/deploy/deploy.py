@@ -18,7 +18,7 @@ import yaml
 
 from prosthesis import __version__
 from prosthesis.assembly import with_choices
-from prosthesis.boards import BoardConfig, JetpackConfig, load_board, load_jetpack
+from prosthesis.board.boards import BoardConfig, JetpackConfig, load_board, load_jetpack
 from prosthesis.brainmap import map_folder
 from prosthesis.bundle import MANIFEST, load_bundle
 from prosthesis.config import Rig, RigConfig, find, load_rig

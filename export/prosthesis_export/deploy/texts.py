@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from prosthesis.boards import BoardConfig, JetpackConfig
+from prosthesis.board.boards import BoardConfig, JetpackConfig
 from prosthesis_export.deploy.wheels import Wheel
 
 HOME, STATE = "/opt/prosthesis", "/var/lib/prosthesis"

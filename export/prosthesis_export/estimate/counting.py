@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from prosthesis.boards import Precision
+from prosthesis.board.boards import Precision
 from prosthesis.errors import ConfigError, MissingExtraError
 from prosthesis_export.estimate.layers import Kind, Layer
 

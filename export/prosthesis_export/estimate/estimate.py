@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from prosthesis.boards import BoardConfig, JetpackConfig, Mode, Precision, load_board, load_jetpack
+from prosthesis.board.boards import BoardConfig, JetpackConfig, Mode, Precision, load_board, load_jetpack
 from prosthesis.bundle import load_bundle
 from prosthesis_export.estimate.counting import count, written_in
 from prosthesis_export.estimate.fit import caveat, efficiency_of

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from prosthesis.boards import BoardConfig, load_board
+from prosthesis.board.boards import BoardConfig, load_board
 from prosthesis.bundle import MODELS
 from prosthesis_export.estimate.counting import count
 from prosthesis_export.estimate.layers import Layer

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prosthesis.boards import PRECISIONS, Precision
+from prosthesis.board.boards import PRECISIONS, Precision
 
 
 @dataclass(frozen=True, slots=True)

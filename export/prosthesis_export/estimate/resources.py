@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from prosthesis.boards import BoardConfig, Mode, Precision
+from prosthesis.board.boards import BoardConfig, Mode, Precision
 from prosthesis_export.estimate.layers import Layer, total_operations, total_weights
 from prosthesis_export.estimate.networks import NETWORKS
 from prosthesis_export.estimate.published import FIT

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prosthesis.boards import BoardConfig, Mode, Precision
+from prosthesis.board.boards import BoardConfig, Mode, Precision
 from prosthesis_export.estimate.layers import Layer
 
 BYTES: dict[Precision, int] = {"fp32": 4, "fp16": 2, "int8": 1}

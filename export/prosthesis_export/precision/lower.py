@@ -34,11 +34,11 @@ class Lowered:
 
 
 def lower(
-    graph: Graph, model: Any, recipe: Lower, calibration: Sequence[Inputs], known: Reference, hold: bool = True
+    graph: Graph, model: Any, recipe: Lower, calibration: Sequence[Inputs], known: Reference, share: float = 1.0
 ) -> Lowered:
-    """Return the graph with as many layers lowered as the tolerances of its outputs allow, perhaps none.
+    """Return the graph with as many layers lowered as ``share`` of its outputs' tolerances allows, perhaps none.
 
-    Without ``hold`` all but the output layers are lowered, whatever the errors.
+    With an infinite share all but the output layers are lowered, whatever the errors.
     """
     ready = prepare(model)
     every, outputs = layers(ready), output_part(ready)
@@ -53,12 +53,12 @@ def lower(
 
     made, errors = whole = attempt(())
     back: list[str] = []
-    if hold and not _holds(errors):
+    if not _holds(errors, share):
         size = max(1, len(free) // BLOCKS)
         blocks = [free[start : start + size] for start in range(0, len(free), size)]
         few = known.first(FEW)
         blocks.sort(key=lambda block: -_worst(attempt([name for name in free if name not in block], few)[1]))
-        back, (made, errors) = _fewest(attempt, blocks)
+        back, (made, errors) = _fewest(attempt, blocks, share)
     return Lowered(made, Layers(file=graph.file, lowered=len(free) - len(back), of=len(every)), errors, whole[1])
 
 
@@ -72,7 +72,9 @@ def _maker(ready: Any, recipe: Lower, calibration: Sequence[Inputs]) -> Callable
 Attempt = tuple[Any, tuple[Parity, ...]]
 
 
-def _fewest(attempt: Callable[[list[str]], Attempt], blocks: list[list[str]]) -> tuple[list[str], Attempt]:
+def _fewest(
+    attempt: Callable[[list[str]], Attempt], blocks: list[list[str]], share: float
+) -> tuple[list[str], Attempt]:
     """Return the fewest layers, worst blocks first, that must be put back for the rest to hold, and that attempt."""
 
     def first(count: int) -> list[str]:
@@ -83,7 +85,7 @@ def _fewest(attempt: Callable[[list[str]], Attempt], blocks: list[list[str]]) ->
     while high - low > 1:
         middle = (low + high) // 2
         tried = attempt(first(middle))
-        if _holds(tried[1]):
+        if _holds(tried[1], share):
             best, high = tried, middle
         else:
             low = middle
@@ -94,5 +96,5 @@ def _worst(rows: tuple[Parity, ...]) -> float:
     return max(row.error / row.tolerance for row in rows)
 
 
-def _holds(rows: tuple[Parity, ...]) -> bool:
-    return all(row.holds for row in rows)
+def _holds(rows: tuple[Parity, ...], share: float) -> bool:
+    return _worst(rows) <= share

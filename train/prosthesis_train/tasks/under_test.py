@@ -27,6 +27,7 @@ from prosthesis.letters.glyphset import Glyphs
 from prosthesis.letters.shaping import shape_letters
 from prosthesis.letters.strokes import LETTERS
 from prosthesis.messages import Frame, readonly
+from prosthesis.protocols import Encoder
 from prosthesis.view import sample
 from prosthesis_train.observers.percepts import VirtualPatient
 from prosthesis_train.tasks.fitted import fitted
@@ -93,14 +94,18 @@ def shipped(name: str) -> OfFrames:
     """Return a shipped map encoder, run frame by frame as on the device."""
 
     def encode(frames: U8, patient: VirtualPatient) -> F32:
-        encoder = open_encoder(MapEncoderConfig(type="map", model=name), patient.view)
-        codes = [
-            encoder.encode(Frame(k, k * FRAME_NS, readonly(rgb, np.uint8)), k * FRAME_NS).values
-            for k, rgb in enumerate(_flat(frames))
-        ]
-        return np.stack(codes).reshape(*frames.shape[:2], *encoder.shape)
+        return encoded(open_encoder(MapEncoderConfig(type="map", model=name), patient.view), frames)
 
     return encode
+
+
+def encoded(encoder: Encoder, frames: U8) -> F32:
+    """Return the maps of frames u8[trials, time, ...], encoded one by one as on the device."""
+    codes = [
+        encoder.encode(Frame(k, k * FRAME_NS, readonly(rgb, np.uint8)), k * FRAME_NS).values
+        for k, rgb in enumerate(_flat(frames))
+    ]
+    return np.stack(codes).reshape(*frames.shape[:2], *encoder.shape)
 
 
 def _glyphs(path: Path) -> UnderTest:

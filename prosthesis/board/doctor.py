@@ -17,9 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from prosthesis import __version__
-from prosthesis.boardprobes import board, link, power, reach, tensorrt
+from prosthesis.board.findings import Finding
+from prosthesis.board.probes import board, link, power, reach, tensorrt
 from prosthesis.errors import ProsthesisError
-from prosthesis.findings import Finding
 
 LIMIT_S = 4.0
 # import name and distribution; Jetsons bring their own cv2, which pip does not know
@@ -80,7 +80,7 @@ def _guarded(probe: Probe) -> list[Finding]:
 
 
 def _system() -> Iterator[Finding]:
-    yield Finding("prosthesis", "ok", f"{__version__} in {Path(__file__).resolve().parent}")
+    yield Finding("prosthesis", "ok", f"{__version__} in {Path(__file__).resolve().parents[1]}")
     yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
     yield Finding("system", "ok", f"{platform.platform()}, {platform.machine()}")
 
@@ -145,7 +145,7 @@ def _engines() -> Iterator[Finding]:
 
 
 def _try_provider(name: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", f"from prosthesis.doctor import try_engine; try_engine({name!r})"]
+    command = [sys.executable, "-c", f"from prosthesis.board.doctor import try_engine; try_engine({name!r})"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from prosthesis.board.findings import Finding
 from prosthesis.errors import ProsthesisError
-from prosthesis.findings import Finding
 
 LIMIT_S = 4.0
 MESSAGES = 50
@@ -20,8 +20,8 @@ MESSAGES = 50
 
 def board(root: Path = Path("/")) -> Iterator[Finding]:
     """Which board this is, and whether its JetPack is one that we run on."""
-    from prosthesis.boards import load_board
-    from prosthesis.machine import this_machine
+    from prosthesis.board.boards import load_board
+    from prosthesis.board.machine import this_machine
 
     machine = this_machine(root)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
@@ -42,7 +42,7 @@ def board(root: Path = Path("/")) -> Iterator[Finding]:
 
 
 def _jetpack(l4t: str, name: str | None) -> Finding:
-    from prosthesis.boards import load_jetpack
+    from prosthesis.board.boards import load_jetpack
 
     if name is None:
         text = f"L4T {l4t or '?'} is of no JetPack that we know"
@@ -57,12 +57,12 @@ def _jetpack(l4t: str, name: str | None) -> Finding:
 
 def tensorrt(root: Path = Path("/")) -> Iterator[Finding]:
     """Whether TensorRT and a GPU are really there, found out in a process of its own: a broken one takes it along."""
-    from prosthesis.machine import this_machine
+    from prosthesis.board.machine import this_machine
 
     if find_spec("tensorrt") is None and not this_machine(root).is_jetson:
         yield Finding("tensorrt", "ok", "not installed; needed on NVIDIA's boards only")
         return
-    command = [sys.executable, "-c", "from prosthesis.boardprobes import try_tensorrt; try_tensorrt()"]
+    command = [sys.executable, "-c", "from prosthesis.board.probes import try_tensorrt; try_tensorrt()"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
     except subprocess.TimeoutExpired:
@@ -92,8 +92,8 @@ def try_tensorrt() -> None:
 
 def power(root: Path = Path("/")) -> Iterator[Finding]:
     """Which rails can be measured, and what they draw now."""
-    from prosthesis.machine import this_machine
-    from prosthesis.power import sensor_rails
+    from prosthesis.board.machine import this_machine
+    from prosthesis.board.power import sensor_rails
 
     rails = sensor_rails(root)
     if rails:

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from prosthesis import __version__
+from prosthesis.board.findings import Finding
+from prosthesis.board.machine import this_machine
 from prosthesis.compare import ENGINES, compare
-from prosthesis.findings import Finding
-from prosthesis.machine import this_machine
 
 SCHEMA = 0
 MODELS = ("luminance-32", "objects")  # the lightest and the heaviest of what is shipped
@@ -62,7 +62,7 @@ def make_report(
         "packages": _packages(),
         "video_devices": _video(root),
         "findings": [_without_address(finding) for finding in findings],
-        "measured": [asdict(row) for model in models for row in compare([model], tuple(ENGINES), runs, say)],
+        "measured": [asdict(row) for model in models for row in compare([model], tuple(ENGINES), runs, say=say)],
     }
     clean: dict[str, Any] = scrub(report, _private())
     return clean

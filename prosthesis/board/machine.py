@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from prosthesis.boards import JetpackConfig, identify, load_jetpack
+from prosthesis.board.boards import JetpackConfig, identify, load_jetpack
 from prosthesis.config import names
 
 Version = tuple[int, ...]
