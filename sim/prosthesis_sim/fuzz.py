@@ -31,8 +31,9 @@ from prosthesis.wire import HEADER_BYTES, PacketType, split
 from prosthesis_sim.attacks import ATTACKS, Heard
 from prosthesis_sim.door import ImplantDoor
 from prosthesis_sim.hostile import PATTERNS, Hostile
-from prosthesis_sim.implant import DRIVING, Implant, Outputs
+from prosthesis_sim.implant import DRIVING, Implant
 from prosthesis_sim.oracle import Judge
+from prosthesis_sim.outputs import Outputs
 
 NS_PER_MS = 1_000_000
 START_NS = 1_000_000_000

@@ -7,9 +7,8 @@ itself: no new pulses when the last pattern's time to live is over (HOLD), outpu
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from prosthesis.config import MAX_TILES, Rig
 from prosthesis.messages import (
     SAFE_AFTER_MS,
     Delivered,
-    Heard,
     ImplantState,
     Receipt,
     Refusal,
@@ -36,10 +34,12 @@ from prosthesis.wire import (
     read_header,
     read_tiles,
 )
-from prosthesis_sim.frontend import F64, I64, FrontEnd
+from prosthesis_sim.frontend import F64, FrontEnd
+from prosthesis_sim.journal import Journal
 from prosthesis_sim.limits import implant_limits, refuse_configuration, refuse_electrodes
 from prosthesis_sim.limits import warm_up as warm_up_limits
 from prosthesis_sim.monitor import Monitor
+from prosthesis_sim.outputs import Outputs
 from prosthesis_sim.raster import Raster
 from prosthesis_sim.raster import warm_up as warm_up_raster
 
@@ -47,19 +47,7 @@ NS_PER_MS = 1_000_000
 FRAMES_TO_REARM = 10
 WATCHDOG_NS = 100 * NS_PER_MS
 DRIVING = (ImplantState.ARMED, ImplantState.STIMULATING, ImplantState.HOLD)
-JOURNAL = 512  # of what was heard; nobody may be reading it
 MAX_NS = 1 << 63  # as in every message but the air frame, whose times are unsigned
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """What decides all that electrodes will do if nothing more is received: i64[n] and ns of the implant's clock."""
-
-    state: ImplantState
-    amplitude_na: I64
-    rate_mhz: I64
-    expires_ns: tuple[int, ...]
-    last_valid_ns: int
 
 
 class Implant:
@@ -76,7 +64,7 @@ class Implant:
         self.monitor = Monitor(rig, self.front, now_ns)
         self.state, self.reason = ImplantState.SELF_TEST, "powered up"
         self._changes: list[tuple[ImplantState, str]] = []
-        self._heard: deque[Heard] = deque(maxlen=JOURNAL)
+        self.journal = Journal(lambda: self._t_ns)
         self._t_ns = now_ns
         self._refused = [0] * len(Refusal)
         self._accepted = self._uplinks = self.skipped = 0
@@ -220,7 +208,7 @@ class Implant:
     def _open(self, packet: bytes, now_ns: int) -> tuple[Header, bytes] | None:
         header = read_header(packet, self._sealing)
         if header.type is PacketType.STOP:
-            self.note("stop")
+            self.journal.note("stop")
             self.stop("STOP received")
             return None
         if header.type is not PacketType.PATTERN:
@@ -247,9 +235,7 @@ class Implant:
 
     def _obey(self, tiles: list[tuple[Header, bytes]], configuration: Configuration, now_ns: int) -> bool:
         self._last_valid_ns = now_ns
-        for header in {header.seq: header for header, _ in tiles}.values():
-            numbers = tuple(other.tile for other, _ in tiles if other.seq == header.seq)
-            self._heard.append(Heard(header.seq, header.t_ns, self._t_ns, "tiles", numbers, now_ns))
+        self.journal.tiles((header for header, _ in tiles), now_ns)
         if self.state not in DRIVING:
             self._ready += 1
             self._refused[Refusal.NOT_ARMED] += len(tiles)
@@ -386,14 +372,6 @@ class Implant:
         """Return the states entered since last asked, in order, each with its reason."""
         changes, self._changes = self._changes, []
         return changes
-
-    def note(self, what: str, value: int = 0) -> None:
-        """Write down that a command was obeyed now; see ``Heard``."""
-        self._heard.append(Heard(self._seq, self.capture_ns, self._t_ns, what, (), value))
-
-    def heard(self) -> list[Heard]:
-        """Return what was obeyed since last asked, in order; the last 512 things at most."""
-        return [self._heard.popleft() for _ in range(len(self._heard))]
 
     def receipt(self) -> Receipt:
         """Return what was delivered since the last receipt."""

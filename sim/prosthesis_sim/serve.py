@@ -223,7 +223,7 @@ class Server:
         if now >= self._due.about:
             self._due.about = now + ABOUT_S
             self._publish("about", self._about())
-        for heard in self._emulator.implant.heard():
+        for heard in self._emulator.implant.journal.take():
             self._publish("heard", heard)
         for delivered in outcome.delivered:
             self._publish("delivered", delivered)

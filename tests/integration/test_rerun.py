@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -68,7 +67,8 @@ def test_every_later_message_is_equal_to_the_bit(log):
     assert [row.same for row in done.rows if row.topic != "evoked"][:5] == [frames] * 5
     # of the deliveries all but those before the implant was configured
     delivered = next(row for row in done.rows if row.topic == "delivered")
-    assert delivered.skipped < 30 < delivered.same
+    assert delivered.skipped < 400
+    assert delivered.same > 100
     assert done.holds
 
 
@@ -208,12 +208,15 @@ def test_a_second_process_records_what_others_do(sim, port, tmp_path):
     log = tmp_path / "other.mcap"
     command = [sys.executable, "-m", "prosthesis", "record", HAND, str(log), "--link", f"127.0.0.1:{port}"]
     with subprocess.Popen([*command, "--seconds", "4"], stdout=subprocess.PIPE, text=True) as recorder:
-        wait_for(log.exists, 20)
-        time.sleep(0.3)
-        run_rig(with_choices(load_rig(HAND), port=port), 1.5)
+        wait_for(log.exists, 30)
+        run_rig(with_choices(load_rig(HAND), port=port), 3)
         said, _ = recorder.communicate(timeout=30)
     assert "messages in" in said
-    assert rerun(log, patient=Patient).holds
+    assert metadata(log)["sim_patient"] == "0"
+    # it may have come late to the session, but what it heard of the device is one piece
+    done = rerun(log, "modulator", "guard")
+    assert done.rows[0].same > 20
+    assert done.rows[0].beyond == 0
 
 
 def test_the_ecosystems_own_readers_open_it(log):
