@@ -14,9 +14,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from prosthesis import __version__
 from prosthesis.bundle import load_bundle
 from prosthesis.calibration import Calibration
-from prosthesis.config import ArrayConfig, LinkConfig, Rig, RigConfig, StimulatorConfig
+from prosthesis.config import ArrayConfig, LinkConfig, Rig, RigConfig, StimulatorConfig, load_rig, names
 from prosthesis.errors import ConfigError
 from prosthesis.hops import EncoderConfig, LayeredEncoderConfig
+from prosthesis.recorder import parts
 
 RIG_PART = "rig.json"
 ENCODERS = "encoder_configs"
@@ -53,8 +54,8 @@ def identity(rig: Rig, encoders: Mapping[str, EncoderConfig]) -> dict[str, str]:
 
 def model_digest(config: EncoderConfig) -> str:
     """Return the first 16 hex digits of the SHA-256 over the hashes of all graphs that an encoder loads."""
-    names = [config.model, *([config.obstacle.model] if isinstance(config, LayeredEncoderConfig) else [])]
-    graphs = [graph.sha256 for name in names for graph in load_bundle(name).manifest.graphs]
+    models = [config.model, *([config.obstacle.model] if isinstance(config, LayeredEncoderConfig) else [])]
+    graphs = [graph.sha256 for model in models for graph in load_bundle(model).manifest.graphs]
     return hashlib.sha256("".join(graphs).encode()).hexdigest()[:16]
 
 
@@ -77,6 +78,21 @@ def rig_of(text: str, path: Path) -> Rig:
     except (ValidationError, ValueError, KeyError) as error:
         why = " ".join(str(error).split())[:120]
         raise ConfigError(f"{path}: the recorded rig is another version's ({why}); name one with --rig") from error
+
+
+def recorded_rig(log: Path, about: Mapping[str, str], name: str | None = None) -> Rig:
+    """Return the rig of a recording with metadata ``about``, or the one called ``name`` in its place.
+
+    A recording of an older version does not hold it: then the shipped one of that name. Raises ``ConfigError``.
+    """
+    if name is not None:
+        return load_rig(name)
+    text = parts(log).get(RIG_PART)
+    if text is not None:
+        return rig_of(text, Path(about.get("rig_file", log)))  # a code map may lie beside it
+    if about.get("rig") in names("rigs"):
+        return load_rig(about["rig"])
+    raise ConfigError(f"{log}: does not hold its rig; name the one that was recorded: --rig NAME")
 
 
 def encoders_of(metadata: Mapping[str, str], path: Path) -> dict[str, EncoderConfig]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prosthesis.commands import Verbs, add_verb, address, positive
+from prosthesis.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from prosthesis.config import Rig
@@ -22,7 +23,7 @@ HOPS = ("encoder", "translator", "modulator", "guard", "implant", "percept")  # 
 
 
 def register(verbs: Verbs) -> None:
-    """Add the verbs; the world's room gives ``replay`` its hops (``patient``)."""
+    """Add the verbs; the other rooms give ``replay`` its ``patient``, ``report`` what it makes of what."""
     p = add_verb(
         verbs, "record", _record, "record what a running device and patient publish", "prosthesis record utah96 a.mcap"
     )
@@ -59,6 +60,11 @@ def register(verbs: Verbs) -> None:
     p.add_argument("--rig", metavar="RIG", help="rerun with this rig instead of the recorded one")
     p.add_argument("--json", action="store_true", help="print JSON")
     p.set_defaults(patient=None)
+    p = add_verb(verbs, "report", _report, "make a page of a recording or of a study", "prosthesis report run.mcap")
+    p.add_argument("what", type=Path, metavar="LOG|STUDY", help="a recording, or a study's folder or table.parquet")
+    p.add_argument("--rig", metavar="RIG", help="the rig that was recorded, if the recording does not say")
+    p.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: beside it)")
+    p.set_defaults(report_recording=None, report_study=None)
 
 
 def _add_session(p: argparse.ArgumentParser) -> None:
@@ -158,6 +164,17 @@ def _replay(arguments: argparse.Namespace) -> int:
         print("\n".join([*table(done.rows), *done.notes]))
         print("equal within tolerances" if done.holds else "NOT equal within tolerances")
     return int(arguments.check and not done.holds)
+
+
+def _report(arguments: argparse.Namespace) -> int:
+    study = arguments.what.is_dir() or arguments.what.suffix == ".parquet"
+    make, extra = (arguments.report_study, "study") if study else (arguments.report_recording, "sim")
+    if make is None:
+        kind = "study" if study else "recording"
+        raise MissingExtraError(f"the report of a {kind} needs more; run: pip install 'prosthesis[{extra}]'")
+    page = make(arguments.what, arguments.out, arguments.rig)
+    _say(f"open {page}")
+    return 0
 
 
 def _say(text: str) -> None:

@@ -16,10 +16,10 @@ from typing import Any, Protocol
 
 from prosthesis.airtime import AirTime
 from prosthesis.assembly import open_way
-from prosthesis.config import Rig, load_rig
+from prosthesis.config import Rig
 from prosthesis.encoders.switching import Switchboard
 from prosthesis.errors import ConfigError, MissingExtraError, ProsthesisError
-from prosthesis.identity import RIG_PART, encoders_of, model_digest, rig_of
+from prosthesis.identity import encoders_of, model_digest, recorded_rig
 from prosthesis.limits import guard_limits
 from prosthesis.messages import (
     Delivered,
@@ -31,7 +31,7 @@ from prosthesis.messages import (
     Percept,
     StimulationPattern,
 )
-from prosthesis.recorder import entries, metadata, parts
+from prosthesis.recorder import entries, metadata
 from prosthesis.safety import Guard
 from prosthesis.solver import open_modulator
 from prosthesis.timing import NS_PER_S
@@ -109,7 +109,7 @@ def rerun(
     ``ConfigError`` when the recording lacks what is needed, ``MissingExtraError`` without the world.
     """
     about = metadata(log)
-    rig = load_rig(rig_name) if rig_name else _recorded_rig(log, about)
+    rig = recorded_rig(log, about, rig_name)
     encoders = encoders_of(about, log) if first in (None, "encoder", "translator") else {}
     first, last, notes = _span(first, last, patient, {config.type for config in encoders.values()}, about)
     chosen = HOPS[HOPS.index(first) : HOPS.index(last) + 1]
@@ -124,13 +124,6 @@ def rerun(
     device = _Device(rig, chosen, board, _switches(log) if len(loaded) > 1 else {})
     world = patient(rig, about, device.configuration) if patient and set(chosen) & set(WORLD) else None
     return Rerun(first, last, *_Run(device, world, chosen, rig, say).all(log, notes))
-
-
-def _recorded_rig(log: Path, about: Mapping[str, str]) -> Rig:
-    text = parts(log).get(RIG_PART)
-    if text is None:
-        raise ConfigError(f"{log}: does not hold its rig; name the one that was recorded: --rig NAME")
-    return rig_of(text, Path(about.get("rig_file", log)))  # a code map may lie beside it
 
 
 def _span(

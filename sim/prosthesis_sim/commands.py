@@ -85,10 +85,7 @@ def register(verbs: Verbs) -> None:
     p.add_argument("rig", nargs="?", default=FUZZ_RIG, metavar="RIG", help=f"{RIG} (default {FUZZ_RIG})")
     p.add_argument("--fault", metavar="WORDS", help="one fault: its kind, then key=value (default: all kinds in turn)")
     p.add_argument("--faults", type=Path, metavar="FILE", help="faults from a YAML file")
-    p = add_verb(verbs, "report", _report, "make a report and a film of a recording", "prosthesis report run.mcap")
-    p.add_argument("log", type=Path, metavar="LOG", help="a recording made with 'run --record' or 'demo'")
-    p.add_argument("--rig", metavar="RIG", help="the rig that was recorded, if the recording does not say")
-    p.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: beside the recording)")
+    verbs.choices["report"].set_defaults(report_recording=_report)
     verbs.choices["replay"].set_defaults(patient=_rerun_patient)
     from prosthesis_sim.backends import commands as backends
     from prosthesis_sim.science import commands as science
@@ -199,13 +196,12 @@ def _rerun_patient(rig: Rig, about: Mapping[str, str], configuration: Configurat
     return Patient(rig, about, configuration)
 
 
-def _report(arguments: argparse.Namespace) -> int:
+def _report(log: Path, out: Path | None, rig: str | None) -> Path:
     from prosthesis_sim.demo import report
 
-    folder = arguments.out or arguments.log.parent
-    report(arguments.log, folder, arguments.rig, _say)
-    _say(f"open {folder / 'report.html'}")
-    return 0
+    folder = out or log.parent
+    report(log, folder, rig, _say)
+    return folder / "report.html"
 
 
 def _say(text: str) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.config import Rig, load_rig
+from prosthesis.config import Rig
 from prosthesis.errors import ConfigError
-from prosthesis.identity import RIG_PART, rig_of
+from prosthesis.identity import recorded_rig
 from prosthesis.messages import F32, I32, I64, U8, Delivered, Event, Evoked, Frame, Heard, Message, Percept, Telemetry
-from prosthesis.recorder import entries, metadata, parts
+from prosthesis.recorder import entries, metadata
 from prosthesis.timing import NS_PER_S
 
 F64 = npt.NDArray[np.float64]
@@ -86,22 +86,13 @@ class Gathered:
 def gather(log: Path, every_s: float = 1.0, rig_name: str | None = None) -> Gathered:
     """Read ``log``; ``rig_name`` is needed for recordings that do not hold their rig. Raises ``ProsthesisError``."""
     about = metadata(log)
-    reading = _Reading(Gathered(_rig(log, about, rig_name), about, _began(log, about)), every_s)
+    reading = _Reading(Gathered(recorded_rig(log, about, rig_name), about, _began(log, about)), every_s)
     zero_ns = int(about["recorded_ns"]) if "recorded_ns" in about else None
     for entry in entries(log, TOPICS):
         zero_ns = entry.log_ns if zero_ns is None else zero_ns
         reading.take(entry.message, (entry.log_ns - zero_ns) / NS_PER_S, zero_ns)
     reading.finish()
     return reading.got
-
-
-def _rig(log: Path, about: dict[str, str], rig_name: str | None) -> Rig:
-    text = parts(log).get(RIG_PART)
-    if rig_name is None and text is not None:
-        return rig_of(text, Path(about.get("rig_file", log)))
-    if rig_name is None:
-        raise ConfigError(f"{log}: does not hold its rig; name the one that was recorded: --rig NAME")
-    return load_rig(rig_name)
 
 
 def _began(log: Path, about: dict[str, str]) -> datetime:
