@@ -1,6 +1,6 @@
-"""The guides of docs/guides, followed literally: files are written as shown, blocks marked ``runnable`` are run in order.
+"""The guides of docs/guides, followed literally: files are written as shown, runnable blocks are run in order.
 
-A block's first line may be ```` ```sh runnable ````, with ``slow`` (run with ``-m slow``) or ``needs=PACKAGE`` after it;
+A block's first line may be ```` ```sh runnable ````, with ``slow`` (run with ``-m slow``) or ``needs=PACKAGE`` after;
 ```` ```yaml file=PATH ```` is a file the reader types. Blocks that need a device, or a clone, are not marked.
 """
 
@@ -49,7 +49,7 @@ def follow(tmp_path, tmp_path_factory):
     environment = {
         **os.environ,
         "PATH": f"{shims}{os.pathsep}{os.environ['PATH']}",
-        "PROSTHESIS_KEYS": str(tmp_path_factory.mktemp("keys")),
+        "PROSTHESIS_KEYS": str(tmp_path_factory.mktemp("new") / "keys"),
     }
 
     def run(guide: Path, slow: bool) -> int:
