@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from helpers import HAND, wait_for
 from mcap.reader import make_reader
 from mcap_rewrite import rewrite
 
-from prosthesis import cli
+from prosthesis import cli, record_commands
 from prosthesis.assembly import run_rig, with_choices
 from prosthesis.config import load_rig
 from prosthesis.errors import ConfigError, MissingExtraError
@@ -234,3 +235,16 @@ def test_the_ecosystems_own_readers_open_it(log):
     allowed = next(entry.message for entry in entries(log, ["allowed"]))
     assert list(found["/allowed"][0].amplitude_ua) == allowed.amplitude_ua.tolist()
     assert {"/heard", "/about", "/delivered", "/percept"} <= set(found)
+
+
+def test_the_documentation_has_the_table_of_tolerances():
+    page = (Path(__file__).parents[2] / "docs" / "recording.md").read_text()
+    for name, tolerance in TOLERANCES.items():
+        topic, field = name.split(".")
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{topic}` | `{field}` |"))
+        assert f"{float(row.split('|')[3].split()[0]):g}" == f"{tolerance.most:g}"
+    assert list(dict.fromkeys(name.split(".")[0] for name in TOLERANCES)) == [t for t in MADE if t != "guard"]
+
+
+def test_the_verbs_hops_are_those_of_the_rerun():
+    assert record_commands.HOPS == HOPS
