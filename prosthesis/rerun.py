@@ -81,18 +81,21 @@ MakePatient = Callable[[Rig, Mapping[str, str], Configuration], Patient]
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
-    """What came of it: ``rows`` by topic, ``notes`` on what else is not as it was recorded."""
+    """What came of it: ``rows`` by topic, ``notes`` on what else is not as it was recorded; not ``sound`` if damaged."""
 
     first: str
     last: str
     rows: list[Compared]
     notes: list[str]
     seconds: float
+    sound: bool
 
     @property
     def holds(self) -> bool:
-        """Whether something was compared and nothing is beyond its tolerance."""
-        return any(row.same + row.within for row in self.rows) and not any(row.beyond for row in self.rows)
+        """Whether something was compared, to the end, and nothing is beyond its tolerance."""
+        return (
+            self.sound and any(row.same + row.within for row in self.rows) and not any(row.beyond for row in self.rows)
+        )
 
 
 def rerun(
@@ -230,10 +233,11 @@ class _Run:
         self._waiting: deque[tuple[int, Message]] = deque()
         self._newest = 0
 
-    def all(self, log: Path, notes: list[str]) -> tuple[list[Compared], list[str], float]:
-        """Return the comparison, the notes, and how many seconds were recorded."""
+    def all(self, log: Path, notes: list[str]) -> tuple[list[Compared], list[str], float, bool]:
+        """Return the comparison, the notes, how many seconds were recorded, and whether the file is sound."""
         wanted = list(PASSAGE) if self._world is None else [*PASSAGE, "heard", "delivered", "percept", "evoked"]
         began_ns = last_ns = 0
+        sound = True
         told_s = time.monotonic()
         try:
             for entry in entries(log, wanted):
@@ -245,10 +249,11 @@ class _Run:
         except ProsthesisError as error:
             if not began_ns:
                 raise
+            sound = False
             notes.append(str(error))
         self._carry()
         self._drain(1 << 62)
-        return list(self._rows.values()), notes, (last_ns - began_ns) / NS_PER_S
+        return list(self._rows.values()), notes, (last_ns - began_ns) / NS_PER_S, sound
 
     def _take(self, topic: str, message: Message, log_ns: int) -> None:
         if topic not in PASSAGE:

@@ -17,12 +17,13 @@ from mcap.reader import make_reader
 from mcap_rewrite import rewrite
 
 from prosthesis import cli, record_commands
-from prosthesis.assembly import run_rig, with_choices
+from prosthesis.assembly import run_rig, with_choices, with_tasks
 from prosthesis.config import load_rig
 from prosthesis.errors import ConfigError, MissingExtraError
-from prosthesis.messages import readonly
-from prosthesis.recorder import entries, metadata, parts, summarise
-from prosthesis.rerun import HOPS, MAKES, rerun
+from prosthesis.identity import RIG_PART, identity, rig_text
+from prosthesis.messages import BrainCode, readonly
+from prosthesis.recorder import Recorder, entries, metadata, parts, summarise
+from prosthesis.rerun import HOPS, MAKES, _span, rerun
 from prosthesis.tolerances import TOLERANCES, Compared
 from prosthesis_sim.rerun import Patient
 
@@ -191,17 +192,11 @@ def test_a_recording_cut_off_in_the_middle_is_rerun_as_far_as_it_goes(log, tmp_p
 
 def test_nan_and_shape_and_rules_have_no_distance():
     row = Compared("brain_code")
-    one = next(iter([replace(_code(), activity=readonly([0.5, np.nan], np.float32))]))
+    one = BrainCode(1, 2, readonly([0.5, np.nan], np.float32), 0)
     row.count(one, one, 0.1)
     row.count(one, replace(one, activity=readonly([np.nan, 0.5], np.float32)), 0.1)
     row.count(one, replace(one, activity=readonly([0.5], np.float32)), 0.1)
     assert (row.same, row.within, row.beyond) == (1, 0, 2)
-
-
-def _code():
-    from prosthesis.messages import BrainCode
-
-    return BrainCode(1, 2, readonly([0.0, 1.0], np.float32), 0)
 
 
 def test_a_second_process_records_what_others_do(sim, port, tmp_path):
@@ -248,3 +243,33 @@ def test_the_documentation_has_the_table_of_tolerances():
 
 def test_the_verbs_hops_are_those_of_the_rerun():
     assert record_commands.HOPS == HOPS
+
+
+def test_a_damaged_recording_is_compared_up_to_there_and_does_not_pass(log, tmp_path):
+    with log.open("rb") as file:
+        chunk = make_reader(file).get_summary().chunk_indexes[-2]
+    data = bytearray(log.read_bytes())
+    data[chunk.chunk_start_offset + chunk.chunk_length // 2] ^= 1
+    (tmp_path / "damaged.mcap").write_bytes(data)
+    done = rerun(tmp_path / "damaged.mcap", patient=Patient)
+    assert all(row.beyond == 0 for row in done.rows)
+    assert done.rows[0].same > 5
+    assert "can be read" in done.notes[-1]
+    assert not done.holds
+
+
+def test_an_encoder_with_a_thread_of_its_own_is_not_rerun(tmp_path):
+    rig, encoders = with_tasks(load_rig("utah96"), ["text"])
+    log = tmp_path / "text.mcap"
+    Recorder(log, [], identity(rig, encoders), {RIG_PART: rig_text(rig)}).stop()
+    with pytest.raises(ConfigError, match="the encoder 'text' works in a thread of its own.*--from translator"):
+        rerun(log, "encoder")
+    done = rerun(log)
+    assert done.first == "translator"
+    assert done.notes[0] == "the encoder 'text' depends on the machine's speed and was not rerun"
+    assert not done.holds  # nothing was compared
+
+
+def test_faults_that_were_put_in_are_named(log):
+    told = metadata(log) | {"sim_faults": "open"}
+    assert "faults were put into this run (open)" in _span(None, None, Patient, set(), told)[2][0]
