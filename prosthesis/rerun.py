@@ -6,6 +6,7 @@ nothing waits. The world's hops are brought by its own room (``prosthesis_sim.re
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections import deque
@@ -81,7 +82,7 @@ MakePatient = Callable[[Rig, Mapping[str, str], Configuration], Patient]
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
-    """What came of it: ``rows`` by topic, ``notes`` on what else is not as it was recorded; not ``sound`` if damaged."""
+    """What came of it: ``rows`` by topic, ``notes`` on what else is not as recorded; not ``sound`` if damaged."""
 
     first: str
     last: str
@@ -167,12 +168,13 @@ def _why_not(patient: MakePatient | None) -> str:
 
 def _switches(log: Path) -> dict[int, str]:
     """Return the tasks that came into force, by the number of their first frame."""
-    switches = {}
-    for entry in entries(log, ["event"]):
-        event = entry.message
-        told = re.fullmatch(r"task is now '(.*)'", event.text) if isinstance(event, Event) else None
-        if told:
-            switches[event.seq] = told[1]
+    switches: dict[int, str] = {}
+    with contextlib.suppress(ProsthesisError):  # damage is told by those who read on
+        for entry in entries(log, ["event"]):
+            event = entry.message
+            told = re.fullmatch(r"task is now '(.*)'", event.text) if isinstance(event, Event) else None
+            if told:
+                switches[event.seq] = told[1]
     return switches
 
 

@@ -262,11 +262,11 @@ def test_an_encoder_with_a_thread_of_its_own_is_not_rerun(tmp_path):
     rig, encoders = with_tasks(load_rig("utah96"), ["text"])
     log = tmp_path / "text.mcap"
     Recorder(log, [], identity(rig, encoders), {RIG_PART: rig_text(rig)}).stop()
-    with pytest.raises(ConfigError, match="the encoder 'text' works in a thread of its own.*--from translator"):
+    with pytest.raises(ConfigError, match=r"the encoder 'layered' works in a thread of its own.*--from translator"):
         rerun(log, "encoder")
     done = rerun(log)
     assert done.first == "translator"
-    assert done.notes[0] == "the encoder 'text' depends on the machine's speed and was not rerun"
+    assert done.notes[0] == "the encoder 'layered' depends on the machine's speed and was not rerun"
     assert not done.holds  # nothing was compared
 
 
