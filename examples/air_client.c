@@ -1,4 +1,6 @@
 /* Drives an emulated implant from C, written from docs/air-frame.md alone; no library but libc.
+ * It knows the sealing "crc" only, on plain sockets of this machine: no CURVE, no AEAD, so it protects nobody. A client
+ * for a link that leaves the machine needs libzmq with CURVE and ChaCha20-Poly1305 (RFC 8439), as that page says.
  *
  *   cc -O2 -Wall -o air_client examples/air_client.c
  *   prosthesis sim utah96 --air bench_crc        (in another terminal)

@@ -18,26 +18,29 @@ from prosthesis.calibrate import Plan, calibrate
 from prosthesis.calibration import Calibration
 from prosthesis.cameras import open_camera
 from prosthesis.cameras.checks import FrameCheck
-from prosthesis.config import Rig, TaskConfig, find, load_rig, names
+from prosthesis.config import RadioConfig, Rig, TaskConfig, find, load_rig, names
 from prosthesis.encoders import open_encoder
 from prosthesis.encoders.switching import Switchboard, Way
 from prosthesis.errors import ConfigError
+from prosthesis.glance import QuickGuard
 from prosthesis.hops import EncoderConfig
-from prosthesis.identity import RIG_PART, identity, rig_text
-from prosthesis.limits import guard_limits
+from prosthesis.identity import RIG_PART, identity, measured_about, rig_text
+from prosthesis.impedance import check_impedances
+from prosthesis.limits import guard_limits, hold_s
 from prosthesis.links.keys import load_keys
 from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS, ZmqLink, plain
 from prosthesis.messages import Event, Message
 from prosthesis.modulator import PulseModulator
 from prosthesis.participant import KeyboardParticipant, Participant, RemoteParticipant
 from prosthesis.pipeline import Passage, Pipeline
-from prosthesis.protocols import Clock, Encoder, FrameSource, Link, Translator
+from prosthesis.protocols import Clock, Encoder, FrameSource, Link, StimulatingSession, Translator
 from prosthesis.recorder import Recorder
 from prosthesis.runtime import RunSummary, run
-from prosthesis.safety import Guard
 from prosthesis.sealing import Sealing
 from prosthesis.session import Credentials, Session
 from prosthesis.solver import open_modulator
+from prosthesis.stimulator.addresses import open_backend
+from prosthesis.stimulator.profile import capabilities
 from prosthesis.taps import Context, Tap
 from prosthesis.timing import MonotonicClock
 from prosthesis.view import View, make_view
@@ -51,11 +54,22 @@ if TYPE_CHECKING:
 class Device:
     """A rig's parts, wired and ready to run."""
 
+    rig: Rig
     source: FrameSource
     check: FrameCheck
     pipeline: Pipeline
-    session: Session
+    session: StimulatingSession
     tasks: Switchboard
+
+    def prepare(self, hear: Callable[[Rig], None] = lambda rig: None) -> tuple[tuple[str, str], ...]:
+        """Measure impedances in the open session, guard by them, and return what to tell of it as (level, text).
+
+        ``hear`` gets the rig with what was measured.
+        """
+        checked = check_impedances(self.rig, self.session)
+        hear(checked.rig)
+        self.pipeline.be_guarded_by(QuickGuard(guard_limits(checked.rig)))
+        return checked.said
 
 
 def with_choices(
@@ -118,23 +132,59 @@ def open_session(rig: Rig, link: Link, credentials: Credentials, clock: Clock) -
     return Session(link, credentials, modulator.configuration, rig.link.ttl_ms, clock, sealing), modulator
 
 
+def connect(rig: Rig, clock: Clock, stack: ExitStack) -> tuple[StimulatingSession, PulseModulator]:
+    """Return a session, not yet opened, with the rig's implant, or with the stimulator that its ``backend`` names.
+
+    ``stack`` closes what it needs.
+    """
+    if (address := rig.config.backend) is None:
+        link, credentials = open_link(rig)
+        stack.callback(link.close)
+        return open_session(rig, link, credentials, clock)
+    from prosthesis.stimulator.wired import WiredSession
+
+    modulator, profile = open_modulator(rig), capabilities(rig.stimulator)
+    where = address
+    session = WiredSession(
+        lambda: open_backend(where, profile, clock.now_ns), modulator.configuration, hold_s(rig), clock
+    )
+    stack.callback(session.close)
+    return session, modulator
+
+
 def assemble(
     rig: Rig, link: Link, credentials: Credentials, clock: Clock, tasks: Mapping[str, EncoderConfig] | None = None
 ) -> Device:
-    """Make every part that the rig names; errors name the part's file or key.
+    """Make every part that the rig names, with the implant behind ``link``; errors name the part's file or key.
 
     ``tasks`` (of ``with_tasks``) are all loaded, the first in force; without them the rig's own encoder alone.
     """
+    return assemble_with(rig, *open_session(rig, link, credentials, clock), clock, tasks)
+
+
+def assemble_with(
+    rig: Rig,
+    session: StimulatingSession,
+    modulator: PulseModulator,
+    clock: Clock,
+    tasks: Mapping[str, EncoderConfig] | None = None,
+) -> Device:
+    """Make every other part around a session and the modulator of its configuration."""
     # OpenCV's threads cost more to wake than our small pictures take
     cv2.setNumThreads(1)
     config = rig.config
     view = make_view(config.view, config.camera, rig.calibration)
-    session, modulator = open_session(rig, link, credentials, clock)
     board = Switchboard({name: open_way(rig, view, task) for name, task in (tasks or with_tasks(rig, ())[1]).items()})
-    air = AirTime(modulator.configuration, rig.link.radio, rig.link.air_ms)
-    pipeline = Pipeline(board, board, modulator, Guard(guard_limits(rig)), session, clock, air)
+    air = AirTime(modulator.configuration, radio_of(rig), rig.link.air_ms)
+    pipeline = Pipeline(board, board, modulator, QuickGuard(guard_limits(rig)), session, clock, air)
     source = open_camera(config.camera, clock)
-    return Device(source, FrameCheck(config.camera.width, config.camera.height, source.live), pipeline, session, board)
+    frames = FrameCheck(config.camera.width, config.camera.height, source.live)
+    return Device(rig, source, frames, pipeline, session, board)
+
+
+def radio_of(rig: Rig) -> RadioConfig:
+    """Return the radio that a rig's patterns go over: an ideal one where a stimulator is wired."""
+    return rig.link.radio if rig.config.backend is None else RadioConfig()
 
 
 def open_way(rig: Rig, view: View, config: EncoderConfig) -> Way:
@@ -207,9 +257,7 @@ def run_rig(
     clock = MonotonicClock()
     context: Context = zmq.Context.instance()
     with ExitStack() as stack:
-        link, credentials = open_link(rig)
-        stack.callback(link.close)
-        device = assemble(rig, link, credentials, clock, encoders)
+        device = assemble_with(rig, *connect(rig, clock, stack), clock, encoders)
         stack.callback(device.source.close)
         ready(device.tasks)
         # our own taps stay on this machine, wherever the implant is
@@ -228,7 +276,11 @@ def run_rig(
                 say(message.text)
 
         parts = (device.source, device.check, device.pipeline, device.session, clock)
-        return run(*parts, publish, seconds, on_frame)
+
+        def prepare() -> tuple[tuple[str, str], ...]:
+            return device.prepare(lambda measured: publish("about", measured_about(measured, clock.now_ns())))
+
+        return run(*parts, publish, seconds, on_frame, prepare)
 
 
 def calibrate_rig(
@@ -247,9 +299,7 @@ def calibrate_rig(
     rig = with_choices(load_rig(rig_name, uncalibrated=True), host=host, port=port)
     clock = MonotonicClock()
     with ExitStack() as stack:
-        link, credentials = open_link(rig)
-        stack.callback(link.close)
-        session, _ = open_session(rig, link, credentials, clock)
+        session, _ = connect(rig, clock, stack)
         session.open()
         stack.callback(session.stop)
         person: Participant = KeyboardParticipant()

@@ -48,23 +48,22 @@ def pack_pairs(codes: U16, bits: int, tile_electrodes: int) -> list[bytes]:
 
 def are_pairs(data: bytes, bits: int, tile_electrodes: int) -> bool:
     """Tell whether ``data`` is the shortest list, of rising indices, that ``pack_pairs`` makes of a tile."""
-    size = index_bits(tile_electrodes) + bits
-    count = 8 * len(data) // size
-    spare = 8 * len(data) - count * size
+    size, length = index_bits(tile_electrodes) + bits, 8 * len(data)
+    count, spare = divmod(length, size)
     number = int.from_bytes(data, "big")
-    if number & ((1 << spare) - 1):
+    if spare and number & ((1 << spare) - 1):
         return False
     number >>= spare
-    mask, above, counted = (1 << bits) - 1, tile_electrodes, 0
-    if count and not number & ((1 << size) - 1) and spare + size < 8:
+    whole, mask, above = (1 << size) - 1, (1 << bits) - 1, tile_electrodes << bits
+    if count and not number & whole and spare + size < 8:
         number >>= size  # what fills the last byte can be as long as a pair of few bits
         count -= 1
-    while number:
-        index = (number >> bits) & ((1 << size - bits) - 1)
-        if not number & mask or index >= above:
+    for _ in range(count):  # from the last pair to the first: each index is below the one after it
+        pair = number & whole
+        if pair >= above or not pair & mask:
             return False
-        above, counted, number = index, counted + 1, number >> size
-    return counted == count and len(data) == -(-count * size // 8)
+        above, number = pair & ~mask, number >> size
+    return len(data) == -(-count * size // 8)
 
 
 def unpack_pairs(lists: Sequence[bytes], bits: int, tile_electrodes: int) -> U16:

@@ -1,4 +1,4 @@
-"""Measure a patient through the link: thresholds by staircase, positions by pointing, activity by recording.
+"""Measure a patient through the link: impedances, thresholds by staircase, positions by pointing, activity recorded.
 
 The device learns all it knows of its patient here, and nothing from the simulator: the same code measures the emulator
 and would measure an implant. Every pulse passes the guard.
@@ -21,14 +21,14 @@ from prosthesis.control import Command
 from prosthesis.crosstalk import Site, choose_rings, measure_below, measure_crosstalk
 from prosthesis.curves import rising
 from prosthesis.errors import ConfigError, LinkError
+from prosthesis.impedance import measure_kohm, with_impedances
 from prosthesis.layout import places_mm
 from prosthesis.limits import guard_limits
 from prosthesis.messages import Refusal, StimulationPattern, readonly
 from prosthesis.modulator import PulseModulator
 from prosthesis.participant import Participant
-from prosthesis.protocols import Clock
+from prosthesis.protocols import Clock, StimulatingSession
 from prosthesis.safety import Guard
-from prosthesis.session import Session
 
 F64 = npt.NDArray[np.float64]
 NS_PER_S = 1_000_000_000
@@ -93,7 +93,9 @@ class Row:
 class Bench:
     """Shows single electrodes to a participant, in the frames that the implant insists on."""
 
-    def __init__(self, rig: Rig, session: Session, participant: Participant, clock: Clock, plan: Plan) -> None:
+    def __init__(
+        self, rig: Rig, session: StimulatingSession, participant: Participant, clock: Clock, plan: Plan
+    ) -> None:
         self._session, self._participant, self._clock, self._plan = session, participant, clock, plan
         # two frames a train keep well within the time to live of the shipped links
         self._frame_s = min(plan.train_s / 2, 0.9e-3 * rig.link.ttl_ms)
@@ -172,7 +174,7 @@ class Bench:
 
 def calibrate(
     rig: Rig,
-    session: Session,
+    session: StimulatingSession,
     participant: Participant,
     clock: Clock,
     plan: Plan,
@@ -190,6 +192,9 @@ def calibrate(
             f"{rig.path}: key 'modulator.modulate': calibration varies the amplitude; "
             "calibrate a copy of this rig that says 'amplitude'"
         )
+    # first, so that no trial asks for a current that the supply's voltage cannot drive
+    if (kohm := measure_kohm(session, rig)) is not None:
+        rig = with_impedances(rig, kohm)
     bench = Bench(rig, session, participant, clock, plan)
     chosen = sorted(set(range(rig.electrodes) if electrodes is None else electrodes))
     rows = [Row() for _ in range(rig.electrodes)]
@@ -202,7 +207,11 @@ def calibrate(
         running = _turn(bench, running, rows, rested_ns, clock, plan)
         progress(len(chosen) - len(running), len(chosen))
     recorded = _recorded(rig, bench, rows, rested_ns, clock, plan)
-    return tabulate(rig, rows, plan, seed, bench.trials).model_copy(update=recorded)
+    made = tabulate(rig, rows, plan, seed, bench.trials)
+    if kohm is None:
+        method = f"{made.made.method}; impedances as the array's file has them"
+        recorded |= {"made": made.made.model_copy(update={"method": method})}
+    return made.model_copy(update=recorded)
 
 
 def _recorded(
@@ -331,7 +340,10 @@ def _curves(
 
 
 def tabulate(rig: Rig, rows: list[Row], plan: Plan, seed: int | None, trials: int) -> Calibration:
-    """Return what was learnt of each electrode as a calibration; ``trials`` is how many it took."""
+    """Return what was learnt of each electrode as a calibration; ``trials`` is how many it took.
+
+    Impedances are those of the rig's present calibration.
+    """
     modulator = rig.config.modulator
     x, y = (np.asarray([getattr(row, name) for row in rows]) for name in ("x_deg", "y_deg"))
     on = np.asarray([row.enabled for row in rows])
@@ -352,7 +364,7 @@ def tabulate(rig: Rig, rows: list[Row], plan: Plan, seed: int | None, trials: in
         rf_sigma_deg=_rounded(_sampling_sigma_deg(x, y, on)),
         threshold_ua=_rounded(np.asarray([row.threshold_ua for row in rows])),
         max_ua=_rounded(np.asarray([row.max_ua for row in rows])),
-        impedance_kohm=tuple([rig.array.contact.impedance_kohm] * len(rows)),
+        impedance_kohm=rig.calibration.impedance_kohm,
         enabled=tuple(bool(b) for b in on),
         curve=ActivityCurve(
             fraction=FRACTIONS,

@@ -97,7 +97,8 @@ class Calibration(Strict):
     """Per-electrode columns of length n; positions are phosphene centres in degrees, x to the right, y up.
 
     ``rf_sigma_deg`` is the receptive-field size used to sample the scene, ``threshold_ua`` the 50 % detection current,
-    ``max_ua`` the most the modulator may ask, ``enabled`` whether the electrode is used at all. Where the array
+    ``max_ua`` the most the modulator may ask, ``impedance_kohm`` what the train's pulses meet at the end of a phase
+    (voltage over current), ``enabled`` whether the electrode is used at all. Where the array
     records, ``evoked_hz`` is the rate above spontaneous at ``max_ua`` in a sustained train, ``below`` the activity
     below threshold, and ``crosstalk`` what neighbours add.
     """

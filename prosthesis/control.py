@@ -32,9 +32,10 @@ class Command(IntEnum):
 
     RECORD names an electrode (u16) whose evoked rate the reply's ``detail`` gives, in mHz: arrays record as well as
     stimulate; one that cannot answers TYPE. IMPEDANCE names an electrode (u16), ``detail`` is its impedance at 1 kHz in
-    ohm. READBACK names an electrode and one of five points (u8) of a pulse as driven now (before, end of the first
-    phase, of the gap, of the second phase, after), ``detail`` is the voltage in mV, signed. SELF_TEST runs the test of
-    power-up again, where nothing is driven.
+    ohm; with a width in us (u16) after it, what a test pulse's first phase of that width meets at its end: voltage over
+    current, in ohm. READBACK names an electrode and one of five points (u8) of a pulse as driven now (before, end of
+    the first phase, of the gap, of the second phase, after), ``detail`` is the voltage in mV, signed. SELF_TEST runs
+    the test of power-up again, where nothing is driven.
     """
 
     CONFIGURE = 1

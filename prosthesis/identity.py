@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from prosthesis.calibration import Calibration
 from prosthesis.config import ArrayConfig, LinkConfig, Rig, RigConfig, StimulatorConfig, load_rig, names
 from prosthesis.errors import ConfigError
 from prosthesis.hops import EncoderConfig, LayeredEncoderConfig
+from prosthesis.messages import About
 from prosthesis.recorder import parts
 
 RIG_PART = "rig.json"
@@ -43,7 +45,7 @@ def identity(rig: Rig, encoders: Mapping[str, EncoderConfig]) -> dict[str, str]:
         "model_sha256": ", ".join(model_digest(config) for config in encoders.values()),
         "calibration": rig.calibration.digest,
         "stimulator": rig.stimulator.name,
-        "link": rig.link.name,
+        "link": rig.config.backend or rig.link.name,
         "world": rig.config.world,
         "prosthesis": __version__,
         "python": platform.python_version(),
@@ -78,6 +80,21 @@ def rig_of(text: str, path: Path) -> Rig:
     except (ValidationError, ValueError, KeyError) as error:
         why = " ".join(str(error).split())[:120]
         raise ConfigError(f"{path}: the recorded rig is another version's ({why}); name one with --rig") from error
+
+
+def measured_about(rig: Rig, t_ns: int) -> About:
+    """Return what a device says when its guard goes by this session's impedances, as ``rig`` has them."""
+    said = {"impedance_kohm": rig.calibration.impedance_kohm, "enabled": rig.calibration.enabled}
+    return About(0, t_ns, tuple(said), tuple(json.dumps(value) for value in said.values()))
+
+
+def measured_rig(rig: Rig, about: About) -> Rig | None:
+    """Return ``rig`` with what ``measured_about`` said, ``None`` when ``about`` says something else."""
+    said = dict(zip(about.names, about.values, strict=True))
+    if "impedance_kohm" not in said:
+        return None
+    update = {name: tuple(json.loads(value)) for name, value in said.items()}
+    return replace(rig, calibration=rig.calibration.model_copy(update=update))
 
 
 def recorded_rig(log: Path, about: Mapping[str, str], name: str | None = None) -> Rig:

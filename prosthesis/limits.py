@@ -89,8 +89,13 @@ def guard_limits(rig: Rig) -> GuardLimits:
         rig.stimulator.lsb_na / 1000,
         rig.config.modulator.raster_groups,
         rig.stimulator.phase_mismatch,
-        min(rig.link.ttl_ms, SAFE_AFTER_MS) / 1000,
+        hold_s(rig),
     )
+
+
+def hold_s(rig: Rig) -> float:
+    """Return how long a pattern that no other follows is obeyed at most."""
+    return min(rig.link.ttl_ms, SAFE_AFTER_MS) / 1000
 
 
 def _totals(tiers: tuple[Tier, Tier]) -> Totals:
@@ -121,7 +126,8 @@ def _current_cap(rule: str, tier: str, limit: float, current_ua: float | F64) ->
 
 
 def _caps(rig: Rig, tier: Tier, name: str) -> list[Cap]:
-    area_cm2 = np.asarray(rig.areas_um2) * 1e-8
+    areas_um2 = set(rig.areas_um2)
+    area_cm2 = np.asarray(rig.areas_um2) * 1e-8 if len(areas_um2) > 1 else float(areas_um2.pop()) * 1e-8
     caps = []
     if limit := tier.amplitude_ua:
         caps.append(_current_cap("amplitude", name, limit.value, limit.value))

@@ -146,6 +146,7 @@ class Refusal(IntEnum):
     COMPLIANCE = 20
     DISABLED = 21
     NOT_READY = 22
+    PROGRAM = 23
 
 
 @dataclass(frozen=True, slots=True)

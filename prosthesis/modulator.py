@@ -8,10 +8,10 @@ import numpy.typing as npt
 from prosthesis.config import RATE_BITS, Rig, slot_us
 from prosthesis.curves import Curve
 from prosthesis.layout import raster_slots
-from prosthesis.limits import guard_limits
+from prosthesis.limits import guard_limits, hold_s
 from prosthesis.messages import F32, BrainCode, Intervention, StimulationPattern, readonly
 from prosthesis.safety import Guard
-from prosthesis.stimulator.compiler import fit_amplitudes, sweep_rate_hz
+from prosthesis.stimulator.compiler import compile_pattern, fit_amplitudes, sweep_rate_hz
 from prosthesis.stimulator.profile import capabilities
 from prosthesis.wire import U16, Configuration, Modulated
 
@@ -38,6 +38,8 @@ class PulseModulator:
         self._at_threshold = activity[:, 0]
         self._fraction = Curve(activity, np.broadcast_to(np.asarray(calibration.curve.fraction), activity.shape))
         self._capabilities = capabilities(rig.stimulator)
+        # on the bench the device's program is made here; beyond the air, the implant's own business
+        self._wired = (config.interphase_us, hold_s(rig)) if rig.config.backend else None
         rate_hz = sweep_rate_hz(config.raster_groups, slot_us(rig), config.rate_hz, self._capabilities)
         self._rate_hz = rate_hz
         self._least_hz = -(-rig.stimulator.rate_hz[0] * 1000 // RATE_LSB_MHZ) * RATE_LSB_MHZ / 1000
@@ -97,6 +99,9 @@ class PulseModulator:
 
     def fit(self, pattern: StimulationPattern) -> tuple[StimulationPattern, tuple[Intervention, ...]]:
         """Return what the stimulator can play of a guarded pattern, nowhere more of it, and what was lost."""
+        if self._wired:
+            compiled = compile_pattern(pattern, self._capabilities, *self._wired)
+            return compiled.pattern, compiled.losses
         if self._capabilities.style != "program":
             return pattern, ()  # such a device takes any amplitude; ``codes`` rounds it down to the DAC's steps
         return fit_amplitudes(pattern, self._capabilities)

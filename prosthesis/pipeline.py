@@ -14,9 +14,8 @@ from prosthesis.messages import (
     StimulationPattern,
 )
 from prosthesis.modulator import PulseModulator
-from prosthesis.protocols import Clock, Encoder, Speaking, Translator
+from prosthesis.protocols import Clock, Encoder, Speaking, StimulatingSession, Translator
 from prosthesis.safety import Guard, GuardState
-from prosthesis.session import Session
 
 HOPS = ("read", "encode", "translate", "modulate", "guard", "seal", "send")
 
@@ -45,7 +44,7 @@ class Pipeline:
         translator: Translator,
         modulator: PulseModulator,
         guard: Guard,
-        session: Session,
+        session: StimulatingSession,
         clock: Clock,
         air: AirTime,
     ) -> None:
@@ -75,6 +74,10 @@ class Pipeline:
         report = GuardReport(frame.seq, frame.t_ns, interventions + lost + cut)
         hops = HopTimes(frame.seq, frame.t_ns, HOPS, tuple(stamps))
         return Passage(frame, code, brain, wanted, allowed, report, hops, message, sent)
+
+    def be_guarded_by(self, guard: Guard) -> None:
+        """Obey other limits from now on; what was delivered so far is remembered."""
+        self._guard = guard
 
     def said(self) -> tuple[str, ...]:
         """Return what the encoder has to say since last asked, for a voice beside the percept."""

@@ -8,11 +8,15 @@ True
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy.typing as npt
 
-from prosthesis.messages import BrainCode, Frame, MachineCode, StimulationPattern
+from prosthesis.bitpacking import U16
+from prosthesis.messages import BrainCode, Frame, MachineCode, Receipt, StimulationPattern, Telemetry
+
+if TYPE_CHECKING:
+    from prosthesis.control import Command, Reply
 
 
 @runtime_checkable
@@ -135,4 +139,43 @@ class Link(Protocol):
 
     def close(self) -> None:
         """Release the sockets without waiting for unsent data."""
+        ...
+
+
+@runtime_checkable
+class StimulatingSession(Protocol):
+    """A way to what stimulates: an implant over the air, or a device on the bench. ``LinkError`` when it is lost."""
+
+    overruled: bool
+
+    def open(self) -> None:
+        """Reach it, and have it silent and configured; again after it was lost."""
+        ...
+
+    def arm(self) -> Reply:
+        """Ask to stimulate; the reply's refusal says why not."""
+        ...
+
+    def stop(self) -> None:
+        """Silence it."""
+        ...
+
+    def align_clock(self) -> None:
+        """Let its times mean ours."""
+        ...
+
+    def seal(self, seq: int, t_ns: int, codes: U16) -> bytes:
+        """Return the message of one pattern."""
+        ...
+
+    def send(self, message: bytes) -> bool:
+        """Send it now; ``False`` when it is not taken, and never queued."""
+        ...
+
+    def receive(self, timeout_s: float = 0.0) -> Receipt | Telemetry | None:
+        """Return what it says next of itself, ``None`` when nothing comes in time."""
+        ...
+
+    def command(self, command: Command, body: bytes = b"", timeout_s: float = 0.5) -> Reply:
+        """Return its answer to a command; what it cannot do is refused as TYPE."""
         ...

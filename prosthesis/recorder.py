@@ -40,6 +40,7 @@ QUIET_S, DRAIN_S, STOP_S = 0.05, 0.3, 5.0
 WAIT_S = 2.0  # a world speaks of itself twice a second
 CONTENT = ("_config", "_configs")  # keys whose values are whole files, as JSON
 RECORD, WORLD = "prosthesis", "prosthesis_world"  # the metadata records' names
+SIMULATED = "sim_world"  # what a simulated patient tells of itself, and nobody else
 WORLD_NS = 3 * NS_PER_S
 _DAMAGE = (McapError, ValueError, KeyError, struct.error, zstandard.ZstdError, MemoryError, OverflowError)
 
@@ -132,12 +133,14 @@ class Recorder:
         )
         self.messages += 1
         if topic == "about":
-            self._world_heard.set()
             self._hear_world(data)
 
     def _hear_world(self, data: bytes) -> None:
         about = decode("about", data)
-        if isinstance(about, About) and (about.names, about.values) != self._world:
+        if not isinstance(about, About) or SIMULATED not in about.names:
+            return
+        self._world_heard.set()
+        if (about.names, about.values) != self._world:
             self._world = about.names, about.values
             self._writer.flush()  # or its record would stand before messages that came before it
             self._writer.add_metadata(WORLD, dict(zip(about.names, about.values, strict=False)))

@@ -16,13 +16,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from prosthesis.airtime import AirTime
-from prosthesis.assembly import open_way
+from prosthesis.assembly import open_way, radio_of
 from prosthesis.config import Rig
 from prosthesis.encoders.switching import Switchboard
 from prosthesis.errors import ConfigError, MissingExtraError, ProsthesisError
-from prosthesis.identity import encoders_of, model_digest, recorded_rig
+from prosthesis.glance import QuickGuard
+from prosthesis.identity import encoders_of, measured_rig, model_digest, recorded_rig
 from prosthesis.limits import guard_limits
 from prosthesis.messages import (
+    About,
     Delivered,
     Event,
     Evoked,
@@ -33,7 +35,6 @@ from prosthesis.messages import (
     StimulationPattern,
 )
 from prosthesis.recorder import entries, metadata
-from prosthesis.safety import Guard
 from prosthesis.solver import open_modulator
 from prosthesis.timing import NS_PER_S
 from prosthesis.tolerances import Compared
@@ -51,6 +52,7 @@ MAKES = {
     "percept": ("percept", "evoked"),
 }
 PASSAGE = ("frame", "machine_code", "brain_code", "wanted", "allowed", "guard", "hops")
+DEVICE = (*PASSAGE, "about")
 THREADED = ("text", "face", "obstacle", "layered")
 LATE_NS = 2 * NS_PER_S  # a pattern that is not in the recording so long after it was heard never will be
 PROGRESS_S = 2.0
@@ -182,11 +184,16 @@ class _Device:
     """The device's hops, wired as in ``pipeline.py``; ``carry`` runs the chosen ones on one recorded passage."""
 
     def __init__(self, rig: Rig, chosen: tuple[str, ...], board: Switchboard | None, switches: dict[int, str]) -> None:
-        self._chosen, self._board, self._switches = chosen, board, switches
-        self._modulator, self._guard = open_modulator(rig), Guard(guard_limits(rig))
+        self._rig, self._chosen, self._board, self._switches = rig, chosen, board, switches
+        self._modulator, self._guard = open_modulator(rig), QuickGuard(guard_limits(rig))
         self.configuration = self._modulator.configuration
-        self._air = AirTime(self.configuration, rig.link.radio, rig.link.air_ms)
+        self._air = AirTime(self.configuration, radio_of(rig), rig.link.air_ms)
         self._state, self._last_ns = self._guard.initial(), 0
+
+    def hear(self, about: About) -> None:
+        """Guard by the impedances that the device measured, from now on."""
+        if (measured := measured_rig(self._rig, about)) is not None:
+            self._guard = QuickGuard(guard_limits(measured))
 
     def carry(self, said: dict[str, Any]) -> tuple[dict[str, Message], U16 | None]:
         """Return the messages made again of one frame, by topic, and the codes of its pattern if there is one."""
@@ -237,7 +244,7 @@ class _Run:
 
     def all(self, log: Path, notes: list[str]) -> tuple[list[Compared], list[str], float, bool]:
         """Return the comparison, the notes, how many seconds were recorded, and whether the file is sound."""
-        wanted = list(PASSAGE) if self._world is None else [*PASSAGE, "heard", "delivered", "percept", "evoked"]
+        wanted = list(DEVICE) if self._world is None else [*DEVICE, "heard", "delivered", "percept", "evoked"]
         began_ns = last_ns = 0
         sound = True
         told_s = time.monotonic()
@@ -258,7 +265,10 @@ class _Run:
         return list(self._rows.values()), notes, (last_ns - began_ns) / NS_PER_S, sound
 
     def _take(self, topic: str, message: Message, log_ns: int) -> None:
-        if topic not in PASSAGE:
+        if isinstance(message, About):
+            self._carry()
+            self._device.hear(message)
+        elif topic not in PASSAGE:
             self._waiting.append((log_ns, message))
         else:
             if self._passage and next(iter(self._passage.values())).seq != message.seq:

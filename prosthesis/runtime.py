@@ -6,21 +6,21 @@ armed again as soon as it has seen enough fresh frames. One that somebody stoppe
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from prosthesis.cameras.checks import FrameCheck
 from prosthesis.errors import LinkError
 from prosthesis.messages import Event, Frame, ImplantState, Message, Refusal, Telemetry
 from prosthesis.pipeline import Passage, Pipeline
-from prosthesis.protocols import Clock, FrameSource
-from prosthesis.session import Session
+from prosthesis.protocols import Clock, FrameSource, StimulatingSession
 
 NS_PER_S = 1_000_000_000
 LOST_S = 0.5
 RETRY_S = 0.25
 RESYNC_S = 10.0
 IDLE = (ImplantState.SILENT, ImplantState.SAFE, ImplantState.STOPPED)
+Prepare = Callable[[], Iterable[tuple[str, str]]]
 Publish = Callable[[str, Message], None]
 PASSAGE_TOPICS = ("frame", "machine_code", "brain_code", "wanted", "allowed", "guard", "hops")
 
@@ -40,10 +40,21 @@ class RunSummary:
 
 
 class Watch:
-    """Keeps the session open and the implant armed, and tells the user of every change."""
+    """Keeps the session open and the implant armed, and tells the user of every change.
 
-    def __init__(self, session: Session, clock: Clock, tell: Callable[[str, str], None], summary: RunSummary) -> None:
+    ``prepare`` is called in each new session before arming; it returns what to tell as (level, text).
+    """
+
+    def __init__(
+        self,
+        session: StimulatingSession,
+        clock: Clock,
+        tell: Callable[[str, str], None],
+        summary: RunSummary,
+        prepare: Prepare = tuple,
+    ) -> None:
         self._session, self._clock, self._tell, self._summary = session, clock, tell, summary
+        self._prepare = prepare
         self._heard_ns = self._tried_ns = self._synced_ns = self._armed_ns = -(1 << 62)
         self._open = False
         self._health: Telemetry | None = None
@@ -78,6 +89,7 @@ class Watch:
         self._tried_ns = self._clock.now_ns()
         try:
             self._session.open()
+            prepared = list(self._prepare())
         except LinkError as error:
             self._tell("error", str(error))
             return
@@ -85,6 +97,8 @@ class Watch:
         self._heard_ns = self._synced_ns = self._clock.now_ns()
         self._summary.sessions += 1
         self._tell("info", "session with the implant opened")
+        for level, text in prepared:
+            self._tell(level, text)
         self._arm(self._heard_ns)
 
     def _listen(self, publish: Publish) -> None:
@@ -126,16 +140,17 @@ def run(
     source: FrameSource,
     check: FrameCheck,
     pipeline: Pipeline,
-    session: Session,
+    session: StimulatingSession,
     clock: Clock,
     publish: Publish,
     seconds: float | None = None,
     on_frame: Callable[[Passage | None, RunSummary], bool] | None = None,
+    prepare: Prepare = tuple,
 ) -> RunSummary:
     """Run until ``seconds`` have passed, the source ends, or ``on_frame`` returns ``False``; then stop the implant.
 
-    ``publish(topic, message)`` must not block. Raises ``CameraError`` when the camera is gone for good; whatever ends
-    the run, the implant is told to stop.
+    ``prepare`` is that of ``Watch``. ``publish(topic, message)`` must not block. Raises ``CameraError`` when the camera
+    is gone for good; whatever ends the run, the implant is told to stop.
     """
     summary = RunSummary()
     started_ns = clock.now_ns()
@@ -149,7 +164,7 @@ def run(
             summary.events.append(text)
             publish("event", Event(last_seq, clock.now_ns(), "device", level, text))
 
-    watch = Watch(session, clock, tell, summary)
+    watch = Watch(session, clock, tell, summary, prepare)
     try:
         while seconds is None or clock.now_ns() - started_ns < seconds * NS_PER_S:
             watch.tend(publish)
@@ -200,7 +215,7 @@ def _publish(p: Passage, publish: Publish) -> None:
         publish(topic, message)
 
 
-def _stop(session: Session, tell: Callable[[str, str], None]) -> None:
+def _stop(session: StimulatingSession, tell: Callable[[str, str], None]) -> None:
     try:
         session.stop()
     except LinkError as error:

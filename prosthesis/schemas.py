@@ -72,7 +72,7 @@ TOPICS = {
     "percept": Topic(Percept, "world", 40),
     "evoked": Topic(Evoked, "world", 40),
     "world_hops": Topic(HopTimes, "world", 30),
-    "about": Topic(About, "world", 1),
+    "about": Topic(About, "both", 2),
     "event": Topic(Event, "both", 0.1),
 }
 

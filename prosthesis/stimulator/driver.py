@@ -12,8 +12,9 @@ from prosthesis.stimulator.model import Program, StimulatorState, Waveform
 class StimulatorDriver:
     """Keeps one stimulator at the newest pattern.
 
-    A framebuffer takes each frame while it plays; a device of programs is stopped and told anew when its levels or
-    groups change; a device of channels plays a train of at most ``train_s``, and again with the next pattern.
+    A framebuffer takes each frame while it plays. A device of programs or channels is stopped and told anew when levels
+    or groups change; it plays for at most ``train_s``, so that it ends by itself when the host is gone, and again with
+    the next pattern.
     """
 
     def __init__(self, backend: StimulatorBackend, interphase_us: int, train_s: float = 0.25) -> None:

@@ -32,19 +32,21 @@ State = StimulatorState
 
 
 class HostedBackend(ABC):
-    """A ``StimulatorBackend`` over a device that keeps no such rules itself; trains are one a channel.
+    """A ``StimulatorBackend`` over a lab's device: everything is checked here before the device hears of it.
 
-    Everything is checked here, before the device hears of it, and unbalanced pulses are refused whatever it thinks of
-    them. A subclass says ``_start``, ``_halt`` and, where it can, ``_await``; what a device cannot do is
-    ``NOT_IMPLEMENTED``. Times of events are the host's, when the device was told.
+    Unbalanced pulses are refused whatever the device thinks of them. A subclass says ``_start`` and ``_halt`` in the
+    device's words and, where the device can, the other underscored verbs; what it cannot is ``NOT_IMPLEMENTED``. Times
+    of events are the host's, when the device was told. ``_loops``: the device itself repeats a program.
     """
+
+    _loops = False
 
     def __init__(self, capabilities: Capabilities, now_ns: Callable[[], int]) -> None:
         self._c, self._now_ns = capabilities, now_ns
         self._ceiling = ceiling_of(capabilities)
         self._refused: Counter[int] = Counter()
         self._events: list[StimulatorEvent] = []
-        self._locked = self._waiting = False
+        self._locked = self._waiting = self._paused = False
         self._ends_ns = 0
         self._clear()
 
@@ -54,7 +56,7 @@ class HostedBackend(ABC):
 
     @abstractmethod
     def _start(self, program: Program) -> None:
-        """Tell the device to play ``program`` once, from ``self._bank``, now."""
+        """Tell the device to play ``program``, from ``self._bank``, now."""
 
     @abstractmethod
     def _halt(self) -> None:
@@ -62,6 +64,31 @@ class HostedBackend(ABC):
 
     def _await(self, program: Program, trigger: Trigger) -> None:
         raise StimulatorError(StimulatorCode.NOT_IMPLEMENTED, "this adapter sets no trigger")
+
+    def _put(self, waveform: Waveform) -> None:
+        """Tell the device of a checked waveform; one that keeps no bank hears of it with the program."""
+        return
+
+    def _take(self, program: Program) -> None:
+        """Tell the device of a checked program; one that keeps none hears of it when it starts."""
+        return
+
+    def _limit(self, ceiling: Ceiling) -> None:
+        """Tell the device what is allowed, where it keeps limits of its own."""
+        return
+
+    def _hold(self) -> None:
+        raise StimulatorError(StimulatorCode.NOT_IMPLEMENTED, "the device cannot pause")
+
+    def _go_on(self) -> None:
+        raise StimulatorError(StimulatorCode.NOT_IMPLEMENTED, "the device cannot pause")
+
+    def _meet(self, electrode: int) -> Measurement:
+        raise StimulatorError(StimulatorCode.NOT_IMPLEMENTED, "this adapter measures no electrode")
+
+    def _plays(self) -> bool:
+        """Return whether a program plays: by the clock, unless the device can be asked."""
+        return self._now_ns() < self._ends_ns
 
     @property
     def capabilities(self) -> Capabilities:
@@ -74,7 +101,9 @@ class HostedBackend(ABC):
             return State.LOCKED
         if self._waiting:
             return State.WAITING
-        return State.PLAYING if self._now_ns() < self._ends_ns else State.STOPPED
+        if self._paused:
+            return State.PAUSED
+        return State.PLAYING if self._plays() else State.STOPPED
 
     def configure(self, waveform: Waveform) -> None:
         """Put a waveform into its slot."""
@@ -82,19 +111,25 @@ class HostedBackend(ABC):
         self._checked(lambda: check_waveform(waveform, self._c, self._ceiling))
         if not waveform.balanced:
             self._refuse(StimulatorCode.PHASE_NOT_BALANCED, "the device would not refuse it, this adapter does")
+        self._checked(lambda: self._put(waveform))
         self._bank[waveform.slot] = waveform
 
     def load(self, program: Program) -> None:
         """Replace the program."""
         self._writable()
         self._checked(lambda: check_program(program, self._bank, self._c))
-        if program.repeats != 1:
+        if program.repeats != 1 and not self._loops:
             self._refuse(StimulatorCode.INVALID_NUMBER, "the device plays a program once; play it again")
+        self._checked(lambda: self._take(program))
         self._program = program
 
     def play(self) -> None:
-        """Start the program."""
+        """Start the program, or go on after ``pause``."""
         self._unlocked()
+        if self._paused:
+            self._checked(self._go_on)
+            self._paused = False
+            return
         if self._state is State.PLAYING:
             self._refuse(StimulatorCode.SEQUENCE_ERROR, "it plays already")
         program = self._loaded()
@@ -104,23 +139,28 @@ class HostedBackend(ABC):
         self._events.append(StimulatorEvent(EventKind.START, now))
 
     def pause(self) -> None:
-        """Refuse: such a device cannot."""
+        """Hold the program where it is, on a device that can."""
         self._unlocked()
-        self._refuse(StimulatorCode.NOT_IMPLEMENTED, "the device cannot pause")
+        if self._state is not State.PLAYING:
+            self._refuse(StimulatorCode.SEQUENCE_ERROR, "nothing plays")
+        self._checked(self._hold)
+        self._paused = True
 
     def stop(self) -> None:
         """End the trains and the waiting; always obeyed."""
         if self._state is not State.STOPPED and not self._locked:
             self._events.append(StimulatorEvent(EventKind.STOP, self._now_ns()))
-        self._ends_ns, self._waiting = 0, False
+        self._silence()
+
+    def _silence(self) -> None:
         self._halt()
+        self._ends_ns, self._waiting, self._paused = 0, False, False
 
     def abort(self) -> None:
         """Stop and lock; always obeyed."""
         self._locked = True
         self._events.append(StimulatorEvent(EventKind.ABORT, self._now_ns()))
-        self._ends_ns, self._waiting = 0, False
-        self._halt()
+        self._silence()
 
     def reset(self) -> None:
         """Unlock, with an empty bank and no program; what was restricted stays so."""
@@ -149,13 +189,20 @@ class HostedBackend(ABC):
         """Lower what is allowed; waveforms must be configured anew."""
         self._writable()
         self._checked(lambda: lowered(self._ceiling, ceiling, self._c))
+        self._checked(lambda: self._limit(ceiling))
         self._ceiling = ceiling
         self._clear()
 
     def measure(self, electrode: int) -> Measurement:
-        """Refuse: not in this adapter."""
+        """Ask the device what an electrode's impedance is, where it can tell."""
         self._unlocked()
-        self._refuse(StimulatorCode.NOT_IMPLEMENTED, "this adapter measures no voltages")
+        if self._state is not State.STOPPED:
+            self._refuse(StimulatorCode.SEQUENCE_ERROR, "it plays")
+        if not 0 <= electrode < self._c.electrodes:
+            self._refuse(StimulatorCode.INVALID_CHANNEL, f"electrode {electrode} of {self._c.electrodes}")
+        found: list[Measurement] = []
+        self._checked(lambda: found.append(self._meet(electrode)))
+        return found[0]
 
     def telemetry(self) -> StimulatorTelemetry:
         """Return the state and the refusals; such a device does not tell what it delivered."""
@@ -213,5 +260,4 @@ def starts_us(program: Program) -> list[tuple[int, int, int]]:
 
 
 def _length_us(program: Program, bank: dict[int, Waveform]) -> int:
-    ends = [at_us + bank[slot].pulses * bank[slot].period_us for at_us, _, slot in starts_us(program)]
-    return max(ends)
+    return max(at_us + bank[slot].pulses * bank[slot].period_us for at_us, _, slot in starts_us(program))

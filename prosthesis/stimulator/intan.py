@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 from prosthesis.stimulator.codes import StimulatorCode, StimulatorError
 from prosthesis.stimulator.hosted import HostedBackend, starts_us
@@ -19,6 +20,8 @@ PORT = 5000
 CHANNELS_PER_PORT = 32
 REPLY_S = 5.0
 QUESTION, ANSWER = "get runmode", "Return: RunMode "
+MESSAGE_BYTES = 1200  # within one segment of Ethernet, so that RHX reads a message whole
+Trains: TypeAlias = "dict[int, tuple[str, ...]]"
 MODES = ("Stop", "Run", "Record", "Trigger")
 
 
@@ -83,20 +86,32 @@ class IntanBackend(HostedBackend):
             self._socket.close()
 
     def _upload(self, program: Program, source: str, level: str) -> None:
-        """Make the board run with the program's trains; only channels that changed are uploaded, with it stopped."""
+        """Make the board run with the program's trains; only what changed is told and uploaded, with it stopped."""
         trains = {e: _settings(self._bank[slot], at_us, source, level) for at_us, e, slot in starts_us(program)}
         changed = {e: settings for e, settings in trains.items() if self._told.get(e) != settings}
         silent = {e: ("stimenabled false",) for e in self._told if e not in trains and len(self._told[e]) > 1}
         if changed or silent:
             self._halt()
-            for electrode, settings in {**silent, **changed}.items():
-                name = channel_name(electrode).lower()
-                self._told.pop(electrode, None)
-                sets = [f"set {name}.{setting}" for setting in settings]
-                self._tell([*sets, f"execute uploadstimparameters {name}"])
-                self._told[electrode] = settings
+            for batch in self._batches({**silent, **changed}):
+                before = {electrode: self._told.pop(electrode, ()) for electrode in batch}
+                self._tell([line for e, settings in batch.items() for line in _lines(e, settings, before[e])])
+                self._told.update(batch)
         if self._run_mode() != "Run":
             self._tell(["set runmode run"])
+
+    def _batches(self, changed: Trains) -> Iterator[Trains]:
+        """Yield the channels in as few messages as keep to ``MESSAGE_BYTES``, or one channel each."""
+        batch: Trains = {}
+        size = 0
+        for electrode, settings in changed.items():
+            length = len(";".join(_lines(electrode, settings, self._told.get(electrode, ())))) + 1
+            if batch and size + length > MESSAGE_BYTES:
+                yield batch
+                batch, size = {}, 0
+            batch[electrode] = settings
+            size += length
+        if batch:
+            yield batch
 
     def _run_mode(self) -> str:
         return self._ask(QUESTION).removeprefix(ANSWER)
@@ -122,6 +137,13 @@ class IntanBackend(HostedBackend):
         except OSError as error:
             raise StimulatorError(StimulatorCode.INTERFACE_TIMEOUT, f"RHX does not answer '{text}'") from error
         return reply
+
+
+def _lines(electrode: int, settings: tuple[str, ...], before: tuple[str, ...]) -> list[str]:
+    """Return what tells RHX the settings of a channel that are new, and uploads them."""
+    name = channel_name(electrode).lower()
+    new = [setting for setting in settings if setting not in before]
+    return [f"set {name}.{setting}" for setting in new] + [f"execute uploadstimparameters {name}"]
 
 
 def _settings(w: Waveform, at_us: int, source: str, level: str) -> tuple[str, ...]:

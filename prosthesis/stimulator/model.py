@@ -17,6 +17,7 @@ import numpy.typing as npt
 I64 = npt.NDArray[np.int64]
 Style: TypeAlias = Literal["program", "channels", "framebuffer"]
 UNLIMITED = 1 << 40
+MOST_U16 = 65_535  # repeats of a program, and steps of one wait
 
 
 class Trigger(IntEnum):
@@ -145,8 +146,8 @@ class Program:
 
     @property
     def size(self) -> int:
-        """How many commands a device counts: ends of the sequence and of each true group included."""
-        return 2 + sum(command_size(command) for command in self.commands)
+        """How many commands a device counts: a group's ends included, the sequence's own not (br_stimpy's pages)."""
+        return sum(command_size(command) for command in self.commands)
 
 
 def command_size(command: Command) -> int:
@@ -208,9 +209,12 @@ class StimulatorEvent:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One test pulse: mV before, in phase 1, between, in phase 2 and after, and the impedance from them."""
+    """One test pulse: mV before, in phase 1, between, in phase 2 and after, and the impedance from them.
 
-    millivolts: tuple[int, int, int, int, int]
+    Devices that tell only the impedance give no voltages.
+    """
+
+    millivolts: tuple[int, int, int, int, int] | None
     impedance_ohm: int
 
 

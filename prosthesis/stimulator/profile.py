@@ -10,7 +10,7 @@ from prosthesis.stimulator.model import UNLIMITED, Capabilities, Trigger
 from prosthesis.yamlfile import Strict
 
 if TYPE_CHECKING:
-    from prosthesis.config import Limit, StimulatorConfig
+    from prosthesis.parts import Limit, StimulatorConfig
 
 
 class CommandConfig(Strict):

@@ -12,6 +12,7 @@ import numpy as np
 from prosthesis.stimulator.codes import StimulatorCode, StimulatorError
 from prosthesis.stimulator.model import (
     I64,
+    MOST_U16,
     Capabilities,
     Ceiling,
     Group,
@@ -21,8 +22,6 @@ from prosthesis.stimulator.model import (
     Wait,
     Waveform,
 )
-
-MOST_U16 = 65_535
 
 
 def ceiling_of(capabilities: Capabilities) -> Ceiling:

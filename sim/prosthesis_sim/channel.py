@@ -57,13 +57,6 @@ class Channel:
                 self._sent += 1
                 heapq.heappush(self._flying, (arrives_ns, self._sent, packet))
 
-    def pass_now(self, packet: bytes, now_ns: int) -> bytes | None:
-        """Return what comes of a packet that the air takes without delay; ``None`` when it is lost."""
-        if self._loses() or self._out(now_ns):
-            self.lost += 1
-            return None
-        return self._spoil(packet)
-
     def cut(self, from_ns: int = 0, until_ns: int = FOREVER_NS) -> None:
         """Let nothing through that is sent between these times."""
         self._cuts.append((from_ns, until_ns))

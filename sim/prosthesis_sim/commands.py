@@ -77,6 +77,19 @@ def register(verbs: Verbs) -> None:
     p.add_argument("--json", action="store_true", help="print JSON")
     p = add_verb(
         verbs,
+        "soak",
+        _soak,
+        "a long life in simulated time on a bad air, with random faults: every frame accounted for",
+        "prosthesis soak --frames 20000",
+    )
+    p.add_argument("rig", nargs="?", default=FUZZ_RIG, metavar="RIG", help=f"{RIG} (default {FUZZ_RIG})")
+    p.add_argument("--frames", type=int, default=20_000, metavar="N", help="how many (default 20000)")
+    p.add_argument("--air", default="radio_misaligned", metavar="NAME", help="the link (default radio_misaligned)")
+    p.add_argument("--seed", type=int, default=0, metavar="S", help="of all that is random (default 0)")
+    p.add_argument("--out", type=Path, metavar="FILE", help="write the whole report as JSON")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p = add_verb(
+        verbs,
         "drill",
         _drill,
         "put faults into the whole path in simulated time: who notices, how soon, what the electrodes do",
@@ -171,6 +184,19 @@ def _fuzz(arguments: argparse.Namespace) -> int:
         arguments.out.write_text(text + "\n", encoding="utf-8")
     print(text if arguments.json else "\n".join(table(report)))
     return 0 if report.clean else 1
+
+
+def _soak(arguments: argparse.Namespace) -> int:
+    _require_packages()
+    from prosthesis.config import load_rig
+    from prosthesis_sim.soak import soak, table
+
+    life = soak(load_rig(arguments.rig, air=arguments.air), arguments.frames, arguments.seed, _say)
+    text = json.dumps(life.as_json(), indent=1)
+    if arguments.out:
+        arguments.out.write_text(text + "\n", encoding="utf-8")
+    print(text if arguments.json else "\n".join(table(life)))
+    return 0 if life.sound else 1
 
 
 def _drill(arguments: argparse.Namespace) -> int:

@@ -147,13 +147,13 @@ class ImplantDoor:
                 if electrode >= implant.electrodes:
                     return Refusal.LAYOUT, 0
                 return Refusal.NONE, round(1000 * self._record(electrode))
-            case Command.IMPEDANCE if len(body) == 2:
-                (electrode,) = struct.unpack("<H", body)
+            case Command.IMPEDANCE if len(body) in (2, 4):
+                electrode, *width_us = struct.unpack(f"<{len(body) // 2}H", body)
                 if electrode >= implant.electrodes:
                     return Refusal.LAYOUT, 0
                 if implant.state is ImplantState.STIMULATING:
                     return Refusal.NOT_READY, 0  # it takes a current of its own
-                return Refusal.NONE, implant.monitor.impedance_ohm(electrode)
+                return Refusal.NONE, implant.monitor.impedance_ohm(electrode, *width_us)
             case Command.READBACK if len(body) == 3:
                 electrode, point = struct.unpack("<HB", body)
                 if electrode >= implant.electrodes or point > 4:

@@ -122,10 +122,10 @@ class Emulator:
 
     def next_event_ns(self) -> int | None:
         """Return when something happens on the air by itself, ``None`` when nothing will."""
-        arrives_ns = self.channel.next_arrival_ns()
-        if self._waiting is None:
-            return arrives_ns
-        return self.channel.free_ns if arrives_ns is None else min(arrives_ns, self.channel.free_ns)
+        times = [self.channel.next_arrival_ns(), self.uplink.next_arrival_ns()]
+        if self._waiting is not None:
+            times.append(self.channel.free_ns)
+        return min((t_ns for t_ns in times if t_ns is not None), default=None)
 
     def step(self, *, look: bool = False) -> Outcome:
         """Live until now; obey what has arrived. A percept is made when a pattern was obeyed, or to ``look``."""
@@ -155,21 +155,25 @@ class Emulator:
         evoked = Evoked(percept.seq, percept.t_ns, readonly(self.evoked_hz(), np.float32))
         return Outcome(tuple(delivered), percept, evoked, hops)
 
-    def receipt(self) -> bytes | None:
-        """Return the sealed receipt of what was delivered since the last one, ``None`` without a session or lost."""
-        return self._up(PacketType.RECEIPT, control.encode_receipt(self.implant.receipt()))
+    def receipt(self) -> None:
+        """Send the receipt of what was delivered since the last one; not while the way up is busy, so none queues."""
+        if self.uplink.free_ns <= self._now_ns():
+            self._up(PacketType.RECEIPT, control.encode_receipt(self.implant.receipt()))
 
-    def telemetry(self) -> tuple[Telemetry, bytes | None]:
-        """Return the implant's health, plain for taps and sealed for the device."""
+    def telemetry(self) -> Telemetry:
+        """Send the implant's health, and return it for taps."""
         telemetry = self.implant.telemetry(self._now_ns())
-        return telemetry, self._up(PacketType.TELEMETRY, control.encode_telemetry(telemetry))
+        self._up(PacketType.TELEMETRY, control.encode_telemetry(telemetry))
+        return telemetry
 
-    def _up(self, kind: PacketType, payload: bytes) -> bytes | None:
-        """Seal one packet and return what comes of it at the device; the way up is not slow, but as noisy."""
+    def _up(self, kind: PacketType, payload: bytes) -> None:
         packet = self.implant.seal_up(kind, payload)
-        if packet is None or not self.faults.talks(self.implant):
-            return None
-        return self.uplink.pass_now(packet, self._now_ns())
+        if packet is not None and self.faults.talks(self.implant):
+            self.uplink.send([packet], self._now_ns())
+
+    def arrived_up(self) -> list[bytes]:
+        """Take what has come up to the device by now, in order of arrival."""
+        return self.uplink.arrivals(self._now_ns())
 
     def _live(self, until_ns: int) -> list[Delivered]:
         true_ns = self._true_ns()

@@ -40,6 +40,10 @@ class Circuit:
         admittance = 1e-6 / self.faradaic_mohm + 2j * np.pi * hz * self.capacitance_nf * 1e-9
         return np.asarray(np.abs(self.series_kohm + 1e-3 / admittance))
 
+    def pulse_kohm(self, width_us: F64) -> F64:
+        """Return what a phase of ``width_us`` f64[n] meets at its end: its voltage over its current."""
+        return np.asarray(self.series_kohm + width_us / self.capacitance_nf)
+
     def read_back(self, amplitude_ua: F64, width_us: F64, interphase_us: float, mismatch: F64, left_v: F64) -> F64:
         """Return the five voltages f64[5, n] of one pulse: before, end of phase one, end of gap, of phase two, after.
 
@@ -112,7 +116,12 @@ class FrontEnd:
 
     def learn(self) -> None:
         """Take the impedances as they are now for what is to be expected: part of the self-test."""
-        self._known = self.circuit.impedance_kohm()
+        self._known = self.circuit
+
+    def most_na(self, width_us: npt.NDArray[np.integer]) -> I64:
+        """Return the largest currents i64[n] for which the compliance voltage was enough when last learnt."""
+        kohm = self._known.pulse_kohm(width_us.astype(np.float64))
+        return np.asarray((1e6 * self._compliance_v / kohm).astype(np.int64))
 
     def set_defects(self, defects: Defects) -> None:
         """Have these defects and no others from now on."""
@@ -159,7 +168,7 @@ class FrontEnd:
             beside[1:] += made[:-1]
             beside[:-1] += made[1:]
             made = made + d.crosstalk * beside
-        ohm = self.circuit.series_kohm * 1e-3 + self._width_us * 1e-3 / self.circuit.capacitance_nf
+        ohm = self.circuit.pulse_kohm(self._width_us) * 1e-3
         volts = self._compliance_v * self.defects.supply
         self.clipped = made * ohm > volts
         if self.clipped.any():
@@ -208,7 +217,7 @@ class FrontEnd:
         Or all of the compliance voltage, where they should not.
         """
         asked = self._asked_na * 1e-3
-        expected = asked * self._known * 1e-3
+        expected = asked * self._known.impedance_kohm() * 1e-3
         seen = self.made_ua * self.circuit.impedance_kohm() * 1e-3
         spent = self.clipped & (1.2 * expected < self._compliance_v)
         return np.asarray((asked > 0) & ((seen < 0.45 * expected) | (seen > 2.0 * expected) | spent))

@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from prosthesis import __version__, control
 from prosthesis.config import Limit, Limits, Rig, load_rig
 from prosthesis.errors import LinkError
+from prosthesis.glance import QuickGuard
 from prosthesis.limits import guard_limits
 from prosthesis.messages import ImplantState, Refusal, StimulationPattern
 from prosthesis.modulator import PulseModulator
-from prosthesis.safety import Guard
 from prosthesis.sealing import Sealing
 from prosthesis.session import Credentials, Session
 from prosthesis.timing import ManualClock
@@ -31,9 +31,8 @@ from prosthesis.wire import HEADER_BYTES, PacketType, split
 from prosthesis_sim.attacks import ATTACKS, Heard
 from prosthesis_sim.door import ImplantDoor
 from prosthesis_sim.hostile import PATTERNS, Hostile
-from prosthesis_sim.implant import DRIVING, Implant
+from prosthesis_sim.implant import DRIVING, Implant, Outputs
 from prosthesis_sim.oracle import Judge
-from prosthesis_sim.outputs import Outputs
 
 NS_PER_MS = 1_000_000
 START_NS = 1_000_000_000
@@ -101,6 +100,19 @@ def tightened(rig: Rig) -> Rig:
     return replace(rig, stimulator=stimulator.model_copy(update={"limits": limits}))
 
 
+class Sender:
+    """What of a device decides what it sends: guard and modulator, with the guard's memory."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.modulator, self.guard = PulseModulator(rig), QuickGuard(guard_limits(rig))
+        self.configuration, self._state = self.modulator.configuration, self.guard.initial()
+
+    def codes(self, wanted: StimulationPattern, dt_s: float) -> npt.NDArray[np.uint16]:
+        """Return the codes of what may be delivered, ``dt_s`` after the last."""
+        allowed, _, self._state = self.guard.allow(wanted, self._state, dt_s)
+        return self.modulator.codes(allowed)
+
+
 class Bench:
     """A device and an implant at two ends of a table, under one judge, in simulated time; it is its session's link."""
 
@@ -111,7 +123,7 @@ class Bench:
         self.implant = Implant(rig, START_NS)
         allowed = frozenset([device.public_key().public_bytes_raw()])
         self.door = ImplantDoor(self.implant, identity, allowed, None, sealing)
-        self.modulator, self.guard, self.judge = PulseModulator(rig), Guard(guard_limits(rig)), Judge(rig)
+        self.modulator, self.guard, self.judge = PulseModulator(rig), QuickGuard(guard_limits(rig)), Judge(rig)
         credentials = Credentials(device, identity.public_key().public_bytes_raw())
         configuration, ttl_ms = self.modulator.configuration, rig.link.ttl_ms
         self.session = Session(self, credentials, configuration, ttl_ms, self.clock, sealing)
@@ -170,22 +182,28 @@ class Campaign:
     def run(self, say: Callable[[int], None]) -> Report:
         """Run all frames; ``say`` gets the number done, now and then."""
         report, began = self.report, time.monotonic()
-        for done in range(report.frames):
-            try:
-                if done % self._session_frames == 0:
-                    self._new_session()
-                self._frame(done)
-            except Exception:
-                report.crashes.append(traceback.format_exc(limit=-3))
+        try:
+            for done in range(report.frames):
+                self._try_frame(done)
                 if len(report.crashes) >= SHOWN:
                     break
-            if done % 256 == 0:
-                say(done)
+                if done % 256 == 0:
+                    say(done)
+        except KeyboardInterrupt:  # what has been done by now is a campaign as well
+            report.frames = done
         refused = self._bench.implant.telemetry(0).refused
         report.refusals = Counter({Refusal(k).name: n for k, n in enumerate(refused) if n})
         report.violations, report.judged = self._bench.judge.broken, self._bench.judge.judged
         report.seconds = time.monotonic() - began
         return report
+
+    def _try_frame(self, number: int) -> None:
+        try:
+            if number % self._session_frames == 0:
+                self._new_session()
+            self._frame(number)
+        except Exception:
+            self.report.crashes.append(traceback.format_exc(limit=-3))
 
     def _new_session(self) -> None:
         self._heard.others = (self._heard.older + self._heard.others)[:100]
@@ -233,19 +251,29 @@ class Campaign:
             self._new_session()  # without a key anybody's command may have taken this one's number
 
     def _guarded(self, dt_s: float) -> npt.NDArray[np.uint16]:
-        """Return the codes that leave the device for one hostile pattern."""
+        """Return the codes that leave the device for one hostile pattern.
+
+        Frames carry amplitudes only. Widths, rates and slots of a pattern's own are judged as the guard lets them
+        through, and its amplitudes then asked for again with those configured.
+        """
         bench, report = self._bench, self.report
         name = PATTERNS[int(self._rng.integers(len(PATTERNS)))]
         wanted, on_wire = self._hostile.make(name, self._seq + 1, bench.clock.now_ns())
-        allowed, found, self._state = bench.guard.allow(wanted, self._state, dt_s)
         report.patterns[name] += 1
+        allowed = self._allowed(wanted, dt_s)
+        if not on_wire:
+            plain = bench.modulator.silent(wanted.seq, wanted.t_ns)
+            allowed = self._allowed(replace(plain, amplitude_ua=wanted.amplitude_ua), 0.0)
+        return bench.modulator.codes(allowed)
+
+    def _allowed(self, wanted: StimulationPattern, dt_s: float) -> StimulationPattern:
+        bench, report = self._bench, self.report
+        allowed, found, self._state = bench.guard.allow(wanted, self._state, dt_s)
         for intervention in found:
             report.interventions[f"{intervention.rule}, {intervention.tier}"] += 1
-        asked = np.nan_to_num(wanted.amplitude_ua.astype(np.float64), nan=0.0)
-        report.raised += int((allowed.amplitude_ua > np.maximum(asked, 0.0)).any())
-        amplitude, width, rate = _columns(allowed)
-        bench.judge.pulses(amplitude, width, rate, allowed.slot)
-        return bench.modulator.codes(allowed if on_wire else bench.modulator.silent(0, 0))
+        report.raised += int((allowed.amplitude_ua > np.fmax(wanted.amplitude_ua, 0)).any())
+        bench.judge.pulses(*_columns(allowed), allowed.slot)
+        return allowed
 
     def _attack(self, packets: list[bytes], now_ns: int) -> None:
         bench, heard = self._bench, self._heard
@@ -283,8 +311,11 @@ class Campaign:
         self.report.commands_accepted += accepted(before, bench.implant.outputs()) or adopted
 
 
-def _columns(p: StimulationPattern) -> tuple[npt.NDArray[np.float64], ...]:
-    return tuple(column.astype(np.float64) for column in (p.amplitude_ua, p.pulse_width_us, p.rate_hz))
+F64 = npt.NDArray[np.float64]
+
+
+def _columns(p: StimulationPattern) -> tuple[F64, F64, F64]:
+    return p.amplitude_ua.astype(np.float64), p.pulse_width_us.astype(np.float64), p.rate_hz.astype(np.float64)
 
 
 def readable(rig: Rig, sealing: Sealing) -> bool:
@@ -299,9 +330,10 @@ def readable(rig: Rig, sealing: Sealing) -> bool:
 def fuzz(
     rig_name: str, frames: int, seed: int = 0, say: Callable[[str], None] = lambda text: None, matrix: int | None = None
 ) -> Report:
-    """Run a campaign of ``frames`` against the rig as it is sealed on the air, then ``matrix`` frames in every mode.
+    """Run ``matrix`` frames in every mode of sealing, then a campaign of ``frames`` as the rig is sealed on the air.
 
-    All hard limits that the rig lacks are added, so that every rule is met. Errors are ``ProsthesisError``.
+    An interrupt ends the campaign, and what it found until then is reported. All hard limits that the rig lacks are
+    added, so that every rule is met. Errors are ``ProsthesisError``.
     """
     rig = tightened(load_rig(rig_name))
     began, told = time.monotonic(), 0.0
@@ -314,15 +346,17 @@ def fuzz(
             rate = done / max(now - began, 1e-9)
             say(f"{done} of {frames} frames, {rate:.0f} a second, {sum(campaign.report.accepted.values())} accepted")
 
-    campaign = Campaign(rig, Sealing.AEAD, frames, seed)
-    report = campaign.run(progress)
-    report.readable = readable(rig, Sealing.AEAD)
     each = min(max(frames // 20, 300), 5000) if matrix is None else matrix
+    rows = {}
     for sealing in Sealing:
         say(f"mode {sealing.value}: {each} frames")
         found = Campaign(rig, sealing, each, seed + 1).run(lambda done: None)
         row = {name: found.accepted[name] / found.tried[name] for name in ATTACKS if found.tried[name]}
-        report.matrix[sealing.value] = {**row, "eavesdrop": float(readable(rig, sealing))}
+        rows[sealing.value] = {**row, "eavesdrop": float(readable(rig, sealing))}
+    began = time.monotonic()
+    campaign = Campaign(rig, Sealing.AEAD, frames, seed)
+    report = campaign.run(progress)
+    report.readable, report.matrix = readable(rig, Sealing.AEAD), rows
     return report
 
 

@@ -9,7 +9,19 @@ from prosthesis.config import Rig, slot_us
 from prosthesis.messages import StimulationPattern, readonly
 
 F64 = npt.NDArray[np.float64]
-PATTERNS = ("random", "sparse", "everything", "edges", "nonsense", "widths", "rates", "slots", "bits", "alternating")
+PATTERNS = (
+    "calm",
+    "random",
+    "sparse",
+    "everything",
+    "edges",
+    "nonsense",
+    "widths",
+    "rates",
+    "slots",
+    "bits",
+    "alternating",
+)
 NONSENSE = (np.nan, np.inf, -np.inf, -1.0, -0.0, 1e-45, 3.4e38, 1e9, -1e9)
 
 
@@ -23,6 +35,7 @@ class Hostile:
         self._full_ua = rig.stimulator.full_scale_na / 1000
         self._step_ua = rig.stimulator.lsb_na / 1000
         self._max_ua = rig.calibration.column("max_ua")
+        self._enabled = rig.calibration.column("enabled")
         self._slot = np.arange(self._n) % self._groups
         self._fastest_hz = 1e6 / (self._groups * slot_us(rig))
         self._edges = self._limits(rig)
@@ -50,6 +63,9 @@ class Hostile:
         width, rate = np.full(n, float(self._width)), np.full(n, float(self._rate))
         slot = self._slot
         match name:
+            case "calm":  # near no limit, or at some only, as in most of what a translator asks for
+                share = float(rng.choice([0.1, 0.3, 1.0]))
+                amplitude = share * rng.random() * self._max_ua * (rng.random(n) < share) * self._enabled
             case "sparse":
                 amplitude *= rng.random(n) < 0.05
             case "everything":

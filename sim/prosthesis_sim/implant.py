@@ -39,7 +39,7 @@ from prosthesis_sim.journal import Journal
 from prosthesis_sim.limits import implant_limits, refuse_configuration, refuse_electrodes
 from prosthesis_sim.limits import warm_up as warm_up_limits
 from prosthesis_sim.monitor import Monitor
-from prosthesis_sim.outputs import Outputs
+from prosthesis_sim.monitor import Outputs as Outputs
 from prosthesis_sim.raster import Raster
 from prosthesis_sim.raster import warm_up as warm_up_raster
 
@@ -98,8 +98,10 @@ class Implant:
 
     def configure(self, configuration: Configuration) -> Refusal:
         """Take the parameters that frames are read by; outputs stop until armed again."""
-        refusal = refuse_configuration(configuration, self._limits, self.electrodes)
+        limits = replace(self._limits, compliance_na=self.front.most_na(configuration.pulse_width_us))
+        refusal = refuse_configuration(configuration, limits, self.electrodes)
         if refusal is Refusal.NONE:
+            self._limits = limits
             self._silence()
             if self.state in DRIVING:
                 self._become(ImplantState.SAFE, "reconfigured")

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from prosthesis.config import MAX_TILES, Rig, Tier
 from prosthesis.messages import U8, Refusal, readonly
+from prosthesis.stimulator.profile import capabilities
 from prosthesis.wire import Configuration, Modulated
 
 I64 = npt.NDArray[np.int64]
@@ -20,14 +21,16 @@ NO_LIMIT = np.iinfo(np.int64).max // 4
 class ImplantLimits:
     """What this hardware never exceeds: nA and fC per electrode, totals per raster slot, the DAC's codes, and timing.
 
-    ``density_fc`` is i64[n]: what charge density and Shannon's law allow on each electrode's own area. Left to the
-    guard: the average charge, which needs a memory, and each electrode's own impedance, which only the device knows.
+    ``density_fc`` is i64[n]: what charge density and Shannon's law allow on each electrode's own area.
+    ``compliance_na`` i64[n] is what the supply's voltage can drive: by the contacts' nominal impedance, until an
+    implant puts what its self-test has learnt in its place. ``waveforms`` and ``commands`` are the bank and the longest
+    program of a device of programs. The average charge needs a memory and is the guard's.
     """
 
     amplitude_na: int
     charge_fc: int
     density_fc: I64
-    compliance_na: int
+    compliance_na: I64
     slot_na: int
     slot_count: int
     bits: int
@@ -36,18 +39,23 @@ class ImplantLimits:
     width_us: tuple[int, int]
     interphase_us: tuple[int, int]
     recovery_us: int
+    waveforms: int
+    commands: int
 
 
 def implant_limits(rig: Rig) -> ImplantLimits:
     """Return the hard limits of the rig's stimulator and array; what only advises is the device's business."""
     tiers = (rig.stimulator.limits.hard, rig.array.limits.hard)
     rate = min(_least(tiers, "rate_hz"), rig.stimulator.rate_hz[1])
-    slot = _least(tiers, "slot_current_ua")
+    slot, c = _least(tiers, "slot_current_ua"), capabilities(rig.stimulator)
+    programs = c.style == "program"
     return ImplantLimits(
         amplitude_na=min(rig.stimulator.full_scale_na, _scaled(_least(tiers, "amplitude_ua"), 1e3)),
         charge_fc=_scaled(_least(tiers, "charge_per_phase_nc"), 1e6),
         density_fc=np.array([_density_fc(rig, tiers, area_um2) for area_um2 in rig.areas_um2], np.int64),
-        compliance_na=int(1e6 * rig.stimulator.compliance_v / rig.array.contact.impedance_kohm),
+        compliance_na=np.full(
+            rig.electrodes, int(1e6 * rig.stimulator.compliance_v / rig.array.contact.impedance_kohm), np.int64
+        ),
         slot_na=_scaled(slot, 1e3),
         slot_count=int(min(_least(tiers, "simultaneous"), rig.electrodes)),
         bits=rig.stimulator.dac_bits,
@@ -56,6 +64,8 @@ def implant_limits(rig: Rig) -> ImplantLimits:
         width_us=rig.stimulator.pulse_width_us,
         interphase_us=rig.stimulator.interphase_us,
         recovery_us=rig.stimulator.recovery_us,
+        waveforms=c.waveforms if programs else NO_LIMIT,
+        commands=c.commands if programs else NO_LIMIT,
     )
 
 
@@ -111,15 +121,26 @@ def refuse_configuration(configuration: Configuration, limits: ImplantLimits, el
 def refuse_electrodes(amplitude_na: I64, configuration: Configuration, limits: ImplantLimits) -> U8:
     """Return a ``Refusal`` per electrode, u8[n], for asked amplitudes i64[n]; 0 where they may be delivered.
 
-    A slot that exceeds its total current or count is refused whole: which of its electrodes to spare is not the
-    implant's to choose.
+    A slot that exceeds its total current or count is refused whole, and so is a pattern of more waveforms or commands
+    than the device has: which electrodes to spare is not the implant's to choose.
     """
     refusal = np.zeros(len(amplitude_na), np.uint8)
-    electrode = (limits.compliance_na, limits.charge_fc, limits.amplitude_na)
-    slot = (limits.slot_count, limits.slot_na)
-    width = configuration.pulse_width_us
-    _refuse(amplitude_na, width, configuration.slot, limits.density_fc, electrode, slot, refusal)
+    own, most = (limits.compliance_na, limits.density_fc), (limits.charge_fc, limits.amplitude_na)
+    most_in_slot, width, slot = (limits.slot_count, limits.slot_na), configuration.pulse_width_us, configuration.slot
+    _refuse(amplitude_na, width, slot, own, most, most_in_slot, refusal)
+    if limits.waveforms < NO_LIMIT:
+        played = np.flatnonzero((amplitude_na > 0) & (refusal == 0))
+        if not _playable(amplitude_na[played], slot[played], width[played], limits):
+            refusal[played] = Refusal.PROGRAM
     return refusal
+
+
+def _playable(amplitude_na: I64, slot: U8, width_us: npt.NDArray[np.uint16], limits: ImplantLimits) -> bool:
+    """Tell whether one sweep of these electrodes fits the bank and the program, a wait at its end included."""
+    waveforms = len(np.unique(np.stack([amplitude_na, width_us.astype(np.int64)]), axis=1).T)
+    groups = np.bincount(slot)
+    commands = int(groups.sum()) + 2 * int(np.count_nonzero(groups > 1)) + 1
+    return waveforms <= limits.waveforms and commands <= limits.commands
 
 
 _COMPLIANCE, _DENSITY, _CHARGE, _AMPLITUDE = (
@@ -133,8 +154,8 @@ def _refuse(
     amplitude_na: I64,
     width_us: npt.NDArray[np.uint16],
     slot: U8,
-    most_density_fc: I64,
-    most: tuple[int, int, int],
+    own: tuple[I64, I64],
+    most: tuple[int, int],
     most_in_slot: tuple[int, int],
     refusal: U8,
 ) -> None:
@@ -144,13 +165,13 @@ def _refuse(
         charge_fc = amplitude * np.int64(width_us[n])
         total_na[slot[n]] += amplitude
         count[slot[n]] += amplitude > 0
-        if amplitude > most[2]:
+        if amplitude > most[1]:
             refusal[n] = _AMPLITUDE
-        elif charge_fc > most[1]:
+        elif charge_fc > most[0]:
             refusal[n] = _CHARGE
-        elif charge_fc > most_density_fc[n]:
+        elif charge_fc > own[1][n]:
             refusal[n] = _DENSITY
-        elif amplitude > most[0]:
+        elif amplitude > own[0][n]:
             refusal[n] = _COMPLIANCE
     for n in range(len(amplitude_na)):
         if amplitude_na[n] > 0 and refusal[n] == 0:
@@ -163,4 +184,4 @@ def _refuse(
 def warm_up() -> None:
     """Compile ``refuse_electrodes``, before time matters."""
     none, zero = readonly(np.zeros(1), np.uint8), np.zeros(1, np.int64)
-    _refuse(zero, readonly(none, np.uint16), none, zero, (0, 0, 0), (0, 0), np.zeros(1, np.uint8))
+    _refuse(zero, readonly(none, np.uint16), none, (zero, zero), (0, 0), (0, 0), np.zeros(1, np.uint8))

@@ -21,9 +21,7 @@ class LoopbackLink:
         """Put the message on the emulator's air and let it arrive if the air is quick."""
         self._emulator.hear(data)
         self._emulator.step()
-        receipt = self._emulator.receipt()
-        if receipt is not None:
-            self._uplink.append(receipt)
+        self._emulator.receipt()
         return True
 
     def receive(self, timeout_s: float) -> bytes | None:
@@ -32,9 +30,8 @@ class LoopbackLink:
         now_ns = self._clock.now_ns()
         if now_ns - self._telemetry_ns >= TELEMETRY_NS:
             self._telemetry_ns = now_ns
-            packet = self._emulator.telemetry()[1]
-            if packet is not None:
-                self._uplink.append(packet)
+            self._emulator.telemetry()
+        self._uplink += self._emulator.arrived_up()
         return self._uplink.pop(0) if self._uplink else None
 
     def request(self, data: bytes, timeout_s: float) -> bytes:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from prosthesis.config import Rig
-from prosthesis.messages import U8, Refusal
+from prosthesis.messages import U8, ImplantState, Refusal
 from prosthesis_sim.frontend import I32, I64, FrontEnd
 from prosthesis_sim.vitals import Vitals
 
 LOOK_NS = 50_000_000  # how often electrodes and memory are looked at, while nothing is wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What decides all that electrodes will do if nothing more is received: i64[n] and ns of the implant's clock."""
+
+    state: ImplantState
+    amplitude_na: I64
+    rate_mhz: I64
+    expires_ns: tuple[int, ...]
+    last_valid_ns: int
 
 
 class Monitor:
@@ -52,9 +65,12 @@ class Monitor:
         """Return the most charge that is left on any electrode."""
         return round(1e3 * float(np.abs(self.front.left_nc).max()))
 
-    def impedance_ohm(self, electrode: int) -> int:
-        """Return an electrode's impedance at 1 kHz, at most what 32 bits hold."""
-        return min(round(1e3 * float(self.front.circuit.impedance_kohm()[electrode])), 0xFFFFFFFF)
+    def impedance_ohm(self, electrode: int, width_us: int | None = None) -> int:
+        """Return what a phase of ``width_us`` meets at its end, or else the impedance at 1 kHz, within 32 bits."""
+        circuit = self.front.circuit
+        widths = np.full(len(self.barred), float(width_us or 0))
+        kohm = circuit.impedance_kohm() if width_us is None else circuit.pulse_kohm(widths)
+        return min(round(1e3 * float(kohm[electrode])), 0xFFFFFFFF)
 
     def readback_mv(self, electrode: int, point: int) -> int:
         """Return one of the five voltages of an electrode's pulse as driven now: mV, as two's complement."""

@@ -206,15 +206,16 @@ class Server:
     def _tell(self, outcome: Outcome, now: float) -> None:
         """Publish what happened: first what flows back to the device, then the taps."""
         if outcome.hops is not None:
-            self._send_up(self._emulator.receipt())
+            self._emulator.receipt()
         changes = self._emulator.implant.changes()
         if changes or now >= self._due.telemetry:
             self._due.telemetry = now + TELEMETRY_S
-            telemetry, packet = self._emulator.telemetry()
-            self._send_up(packet)
+            telemetry = self._emulator.telemetry()
             for state, reason in changes:
                 text = f"implant is {state.name.lower()}: {reason}"
                 self._publish("event", Event(telemetry.seq, telemetry.t_ns, "implant", "info", text))
+        for packet in self._emulator.arrived_up():
+            self._send_up(packet)
         if now >= self._due.keys:
             self._due.keys = now + KEYS_S
             self._read_allowed()
@@ -240,9 +241,7 @@ class Server:
         facts = self._emulator.about | ({"sim_faults": "; ".join(told)} if told else {})
         return About(0, time.monotonic_ns(), tuple(facts), tuple(facts.values()))
 
-    def _send_up(self, packet: bytes | None) -> None:
-        if packet is None:
-            return
+    def _send_up(self, packet: bytes) -> None:
         with contextlib.suppress(zmq.Again):  # a device that does not read its receipts must not slow the implant
             self._uplink.send(packet, zmq.NOBLOCK)
 

@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fake_stimulators import Stimpy, Xipppy
 
 from prosthesis.config import StimulatorConfig, find, names
 from prosthesis.messages import readonly
 from prosthesis.stimulator.backend import StimulatorBackend
+from prosthesis.stimulator.cerestim import CereStimBackend
 from prosthesis.stimulator.codes import StimulatorCode as Code
 from prosthesis.stimulator.codes import StimulatorError
 from prosthesis.stimulator.intan import IntanBackend
@@ -27,6 +29,7 @@ from prosthesis.stimulator.model import (
     Waveform,
 )
 from prosthesis.stimulator.profile import capabilities
+from prosthesis.stimulator.ripple import RippleBackend
 from prosthesis.stimulator.rules import ceiling_of
 from prosthesis.timing import ManualClock
 from prosthesis.yamlfile import load_model
@@ -44,11 +47,16 @@ class Bench:
     """A backend, how to let its time pass, and the emulator at its far end, if one can be asked."""
 
     def __init__(self, name, request):
-        self.name, _, behind = name.partition(" ")
+        self.name, _, behind = name.partition(" behind ")
         c = profile(self.name)
-        if not behind:
-            self.clock = ManualClock(1)
-            self.backend = self.emulator = EmulatedStimulator(c, self.clock.now_ns)
+        self.clock = ManualClock(1)
+        now_ns = self.clock.now_ns
+        self.backend = self.emulator = EmulatedStimulator(c, now_ns)
+        if behind == "xipppy":
+            self.backend = RippleBackend(c, now_ns=now_ns, xipppy=Xipppy(self.emulator))
+        if behind == "br_stimpy":
+            self.backend = CereStimBackend(c, now_ns=now_ns, stimpy=Stimpy(self.emulator))
+        if behind != "TCP":
             return
         self.clock = None
         self.emulator = EmulatedStimulator(c, time.monotonic_ns)
@@ -90,7 +98,8 @@ class Bench:
             self.backend.show(StimulationFrame(1, 1, readonly(amplitude, np.int64)))
 
 
-BENCHES = [*names("stimulators"), "intan_rhs behind TCP"]
+ADAPTERS = ["intan_rhs behind TCP", "ripple_nano behind xipppy", "cerestim_r96 behind br_stimpy"]
+BENCHES = [*names("stimulators"), *ADAPTERS]
 
 
 @pytest.fixture(params=BENCHES)
@@ -178,8 +187,8 @@ def test_it_refuses_programs_it_cannot_play(bench):
         refused(Code.STIMULI_MODULES, load, Program((many,)))
         load(Program((Group(many.stimuli[:-1]),)))
     if c.commands < UNLIMITED:
-        load(Program((Group(((0, 1),)),) * (c.commands - 2)))
-        refused(Code.SEQUENCE_ERROR, load, Program((Group(((0, 1),)),) * (c.commands - 1)))
+        load(Program((Group(((0, 1),)),) * c.commands))
+        refused(Code.SEQUENCE_ERROR, load, Program((Group(((0, 1),)),) * (c.commands + 1)))
 
 
 def test_balance_is_demanded_where_the_device_or_its_adapter_demands_it(bench):

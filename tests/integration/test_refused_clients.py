@@ -40,7 +40,9 @@ def told(world):
 
 def test_three_strangers_are_refused_and_both_ends_say_why(sim, taps, stranger, keys, port):
     sim()
-    world = taps("event")
+    world = taps("event", "percept")
+    # a tap tells a late subscriber nothing of what was before: percepts come all the time, and after events
+    wait_for(lambda: world.of("percept"), 15, "the subscription")
     assert re.search(r"does not have the key pinned in .*implant\.key", stranger())
     wait_for(lambda: any("pins another implant's key" in text for text in told(world)), 15, lambda: told(world))
     (stranger.folder / "implant.key").write_bytes((keys / "implant.key").read_bytes())

@@ -66,3 +66,21 @@ def test_the_server_skips_old_patterns_but_no_stop(hand_rig, order):
     assert server._hear_newest()
     assert sorted(heard) == sorted([stop, new])
     assert server._emulator.implant.skipped == 1
+
+
+def test_what_comes_up_takes_the_air_time_of_its_bytes_and_never_queues(hand_rig):
+    radio = RadioConfig(rate_kbps=2, delay_ms=3)
+    wired = Wired(replace(hand_rig, link=hand_rig.link.model_copy(update={"radio": radio, "ttl_ms": 1000})))
+    emulator = wired.emulator
+    emulator.arrived_up()
+    wired.wait(2000)
+    emulator.receipt()
+    size = 52 + 12 + 5 * 4  # a packet's own, sequence and time, and five bytes an electrode
+    wired.wait(size * 8 // 2 - 2)
+    emulator.receipt()  # the way is busy: none is made
+    assert emulator.arrived_up() == []
+    wired.wait(7)
+    (packet,) = emulator.arrived_up()
+    assert len(packet) == size
+    wired.wait(2000)
+    assert emulator.arrived_up() == []

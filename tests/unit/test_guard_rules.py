@@ -14,7 +14,7 @@ import pytest
 from prosthesis.config import Limit, load_rig
 from prosthesis.limits import Cap, GuardLimits, Totals, guard_limits
 from prosthesis.messages import StimulationPattern
-from prosthesis.safety import BUCKET_S, Guard, GuardState
+from prosthesis.safety import BUCKET_S, Guard, GuardState, least_of, most_of
 
 INF = math.inf
 OPEN = GuardLimits((), Totals(), Totals(), np.ones(4, bool), 0.1, 2, 0.01, 0.1)
@@ -331,3 +331,39 @@ def test_a_disabled_electrode_is_silent_however_little_is_asked():
 def test_a_tiny_average_speaks_only_of_those_that_pulse():
     found = allow(replace(OPEN, hard=Totals(average_nc_per_s=0.5)), pattern([10, 0, 0, 0]))[1]
     assert [(r, n) for r, _, n, *_ in found] == [("average charge", 1)]
+
+
+def test_an_average_speaks_of_the_weakest_pulses_too():
+    tiny = replace(OPEN, hard=Totals(average_nc_per_s=1e-4))  # 0.1 uA at 10 Hz: 0.2 nC/s
+    allowed, found, _ = allow(tiny, pattern([0.1, 0, 0, 0], rate=10))
+    assert [(r, n) for r, _, n, *_ in found] == [("average charge", 1)]
+    assert ua(allowed) == [0, 0, 0, 0]
+
+
+def test_time_that_runs_backwards_changes_no_average():
+    guard = Guard(OPEN)
+    state = GuardState(np.array([50.0, 0, 0, 0]), np.zeros(4), 1.0)
+    _, _, after = guard.allow(pattern(0), state, -1.0)
+    assert after.average_nc_per_s.tolist() == [50, 0, 0, 0]
+
+
+def test_a_disabled_electrode_asked_for_less_than_a_microampere_is_told():
+    limits = replace(OPEN, enabled=np.array([False, True, True, True]))
+    assert [(r, n) for r, _, n, *_ in allow(limits, pattern([0.5, 0, 0, 0]))[1]] == [("disabled electrode", 1)]
+
+
+def test_a_density_is_told_of_each_electrodes_own_area():
+    most_nc, per_nc = np.array([1.0, 2.0, 4.0, 4.0]), np.array([10.0, 5.0, 2.5, 2.5])
+    for tier in ("hard", "advisory"):
+        limits = replace(OPEN, caps=(Cap("density", tier, 10.0, "uC/cm2", INF, most_nc, per_nc),))
+        assert allow(limits, pattern([5, 10, 20, 20]))[1] == []  # 1, 2, 4 and 4 nC
+        allowed, found, _ = allow(limits, pattern([6, 11, 19, 20]))
+        assert [(r, t, n, u) for r, t, n, _, _, u in found] == [("density", tier, 2, "uC/cm2")]
+        assert found[0][3] == pytest.approx(12.0)
+        assert ua(allowed) == ([5, 10, 19, 20] if tier == "hard" else [6, 11, 19, 20])
+
+
+def test_least_and_most_are_those_of_numpy_and_not_a_number_if_there_is_one():
+    values = np.array([3.0, -1.0, 7.0])
+    assert (least_of(values), most_of(values)) == (-1.0, 7.0)
+    assert math.isnan(least_of(np.array([3.0, np.nan])))

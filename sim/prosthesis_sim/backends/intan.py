@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from prosthesis.errors import LinkError
 from prosthesis.stimulator.codes import StimulatorError
-from prosthesis.stimulator.model import Group, Program, Wait, Waveform
+from prosthesis.stimulator.model import Command, Group, Program, Wait, Waveform
 from prosthesis_sim.backends.stimulator import EmulatedStimulator
 
 CHANNELS_PER_PORT = 32
@@ -67,7 +67,7 @@ class IntanCommands:
         default = {name: value for name, (_, value) in CHOICES.items()}
         default |= {name: f"{value:g}" for name, (_, _, value) in NUMBERS.items()}
         self._settings: list[Settings] = [dict(default) for _ in range(self._c.electrodes)]
-        self._uploaded: dict[int, tuple[Settings, Program]] = {}
+        self._uploaded: dict[int, tuple[Settings, int]] = {}
         self.running = False
 
     def answer(self, text: str) -> str:
@@ -174,11 +174,20 @@ class IntanCommands:
 
     def edge(self, source: str, rising: bool) -> None:
         """Feel an edge of a key or of a digital input, e.g. ``DigitalIn01``: its channels start, busy ones do not."""
-        busy = self._stimulator.busy
-        for electrode, (settings, program) in self._uploaded.items() if self.running else ():
+        if not self.running:
+            return
+        busy, starts = self._stimulator.busy, dict[int, list[tuple[int, int]]]()
+        for electrode, (settings, wait_us) in self._uploaded.items():
             fits = settings["Source"] == source and (settings["TriggerHighOrLow"] == "High") == rising
             if fits and electrode not in busy:
-                self._stimulator.fire(program)
+                starts.setdefault(wait_us, []).append((electrode, electrode + 1))
+        commands: list[Command] = []
+        at_us = 0
+        for wait_us, stimuli in sorted(starts.items()):
+            commands += [Wait(wait_us - at_us)] * (wait_us > at_us) + [Group(tuple(stimuli))]
+            at_us = wait_us
+        if commands:
+            self._stimulator.fire(Program(tuple(commands)))
 
     def _upload(self, electrode: int) -> str:
         """Let a channel have the settings that were made for it."""
@@ -195,8 +204,7 @@ class IntanCommands:
             return f"Error: {error}"
         # delays of the emulator are whole steps of its waits
         wait_us = self._c.wait_us * round(float(settings["PostTriggerDelayMicroseconds"]) / self._c.wait_us)
-        group = Group(((electrode, waveform.slot),))
-        self._uploaded[electrode] = settings, Program((Wait(wait_us), group) if wait_us else (group,))
+        self._uploaded[electrode] = settings, wait_us
         return ""
 
     def _waveform(self, electrode: int, settings: Settings) -> Waveform:

@@ -16,7 +16,7 @@ class Playback:
 
     ``electrode``, waveform ``slot`` and raster ``group`` i64[m] tell the m trains of one pass. A pass of a device of
     programs ends with its last command; where trains run on while the program proceeds, with its last train. At
-    ``end_ns`` all passes are over.
+    ``end_ns`` all passes are over. ``single``: no electrode has two trains.
     """
 
     def __init__(self, program: Program, bank: Mapping[int, Waveform], capabilities: Capabilities) -> None:
@@ -43,9 +43,15 @@ class Playback:
         self._start_ns = np.array([start for start, _, _ in trains], np.int64)
         self._period_ns = np.array([self._ns(waveform.period_us) for _, _, waveform in trains], np.int64)
         self._pulses = np.array([waveform.pulses or UNLIMITED for _, _, waveform in trains], np.int64)
+        self._over_ns = np.array([start + self._train_ns(waveform) for start, _, waveform in trains], np.int64)
+        self.single = len({electrode for _, electrode, _ in trains}) == len(trains)
         self._syncs, self._pass_ns = syncs, max(at_ns, last_ns)
         self._passes = program.repeats or UNLIMITED
         self.end_ns = self._pass_ns * self._passes
+
+    def busy(self, at_ns: int) -> I64:
+        """Return the electrodes whose trains are not over at ``at_ns`` of program time, in any pass."""
+        return self.electrode if self._passes > 1 else self.electrode[at_ns < self._over_ns]
 
     def waveform(self, k: int) -> Waveform:
         """Return the waveform of train ``k``."""

@@ -218,7 +218,7 @@ class EmulatedStimulator:
     def busy(self) -> frozenset[int]:
         """The electrodes with a train under way."""
         self._live()
-        return frozenset(int(electrode) for run in self._runs for electrode in run.playback.electrode)
+        return frozenset(int(electrode) for run in self._runs for electrode in run.playback.busy(run.program_ns))
 
     # inside
 
@@ -270,7 +270,7 @@ class EmulatedStimulator:
     def _deliver(self, until_ns: int) -> None:
         """Deliver up to ``until_ns``, in pieces in which no electrode has two waveforms."""
         counts = [(run, self._counts(run, until_ns)) for run in self._playing()]
-        mixed = any(_mixed(run.playback, pulses) for run, pulses in counts)
+        mixed = any(not run.playback.single and _mixed(run.playback, pulses) for run, pulses in counts)
         if mixed and until_ns - self._t_ns > PIECE_NS:
             self._deliver((self._t_ns + until_ns) // 2)
             self._deliver(until_ns)

@@ -19,7 +19,9 @@ import numpy.typing as npt
 from prosthesis.calibrate import Answer, Plan, Procedure, Row, Trial, measure_one, tabulate
 from prosthesis.calibration import Calibration
 from prosthesis.config import Rig
+from prosthesis.impedance import with_impedances
 from prosthesis.limits import guard_limits
+from prosthesis_sim.frontend import FrontEnd
 from prosthesis_sim.individual import Individual
 from prosthesis_sim.participant import Participant
 from prosthesis_sim.sites import MAX_RATE_HZ
@@ -37,6 +39,8 @@ def measured(rig: Rig, world: World, seed: int, plan: Plan | None = None) -> Cal
     ``seed`` is that of the answers' noise.
     """
     plan = plan or Plan()
+    width_us = np.full(rig.electrodes, float(rig.config.modulator.pulse_width_us))
+    rig = with_impedances(rig, FrontEnd(rig, world.person.impedance).circuit.pulse_kohm(width_us))
     rows = [Row() for _ in range(rig.electrodes)]
     trials, most = 0, most_alone_ua(rig)
     trains = _Trains(rig, world, plan, float(most.max()))
