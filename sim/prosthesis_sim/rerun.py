@@ -45,7 +45,7 @@ class Patient:
         self._implant: Implant | None = None
         self._now_ns = 0
         self._heard: deque[tuple[Heard, U16 | None]] = deque()
-        self._known = False
+        self._known = self._guessed = False
 
     def hear(self, heard: Heard, codes: U16 | None) -> None:
         """Take note of what the implant obeyed; it is obeyed again when time has come to it."""
@@ -55,7 +55,8 @@ class Patient:
         """Live through the recorded interval; return what is delivered now, ``None`` before the implant is configured.
 
         Not ``again``, the patient gets what was recorded. An interval that the recording lacks is lived through
-        unrecorded.
+        unrecorded. After a pattern that it lacks (a busy machine's tap may lose one, and patterns of silence are in no
+        tap) nothing is compared until a whole one is known.
         """
         if not again:
             self._world.step(recorded)
@@ -70,10 +71,11 @@ class Patient:
         self._advance(recorded.t0_ns)
         pieces = implant.advance(recorded.t0_ns + recorded.dt_ns)
         self._now_ns = recorded.t0_ns + recorded.dt_ns
+        if self._guessed or not pieces or pieces[-1].seq != recorded.seq:
+            self._world.step(recorded)  # something that the implant heard is not in the recording
+            return None
         for piece in pieces:
             self._world.step(piece)
-        if not pieces:
-            return None
         pulses = readonly(np.sum([piece.pulses for piece in pieces], axis=0), np.int32)
         return replace(pieces[-1], t0_ns=recorded.t0_ns, dt_ns=recorded.dt_ns, pulses=pulses)
 
@@ -122,6 +124,8 @@ class Patient:
             case "offset":
                 implant.offset_ns = heard.value
             case "tiles" if implant.sealer is not None and self._known:
+                whole = len(heard.tiles) * self._configuration.tile_electrodes >= self._configuration.electrodes
+                self._guessed = codes is None or (self._guessed and not whole)
                 implant.receive(self._packets(heard, codes), heard.value)
             case _:
                 pass
