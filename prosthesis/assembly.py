@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -13,7 +12,6 @@ import cv2
 import numpy as np
 import zmq
 
-from prosthesis import __version__
 from prosthesis.airtime import AirTime
 from prosthesis.bundle import load_bundle
 from prosthesis.calibrate import Plan, calibrate
@@ -26,6 +24,7 @@ from prosthesis.encoders.switching import Switchboard, Way
 from prosthesis.errors import ConfigError
 from prosthesis.glance import QuickGuard
 from prosthesis.hops import EncoderConfig
+from prosthesis.identity import RIG_PART, identity, measured_about, rig_text
 from prosthesis.impedance import check_impedances
 from prosthesis.limits import guard_limits, hold_s
 from prosthesis.links.keys import load_keys
@@ -64,9 +63,13 @@ class Device:
     session: StimulatingSession
     tasks: Switchboard
 
-    def prepare(self) -> tuple[tuple[str, str], ...]:
-        """Measure impedances in the open session, guard by them, and return what to tell of it as (level, text)."""
+    def prepare(self, hear: Callable[[Rig], None] = lambda rig: None) -> tuple[tuple[str, str], ...]:
+        """Measure impedances in the open session, guard by them, and return what to tell of it as (level, text).
+
+        ``hear`` gets the rig with what was measured.
+        """
         checked = check_impedances(self.rig, self.session)
+        hear(checked.rig)
         self.pipeline.be_guarded_by(QuickGuard(guard_limits(checked.rig)))
         return checked.said
 
@@ -173,15 +176,21 @@ def assemble_with(
     cv2.setNumThreads(1)
     config = rig.config
     view = make_view(config.view, config.camera, rig.calibration)
-    board = Switchboard({name: _way(rig, view, task) for name, task in (tasks or with_tasks(rig, ())[1]).items()})
-    air = AirTime(modulator.configuration, rig.link.radio if config.backend is None else RadioConfig(), rig.link.air_ms)
+    board = Switchboard({name: open_way(rig, view, task) for name, task in (tasks or with_tasks(rig, ())[1]).items()})
+    air = AirTime(modulator.configuration, radio_of(rig), rig.link.air_ms)
     pipeline = Pipeline(board, board, modulator, QuickGuard(guard_limits(rig)), session, clock, air)
     source = open_camera(config.camera, clock)
     frames = FrameCheck(config.camera.width, config.camera.height, source.live)
     return Device(rig, source, frames, pipeline, session, board)
 
 
-def _way(rig: Rig, view: View, config: EncoderConfig) -> Way:
+def radio_of(rig: Rig) -> RadioConfig:
+    """Return the radio that a rig's patterns go over: an ideal one where a stimulator is wired."""
+    return rig.link.radio if rig.config.backend is None else RadioConfig()
+
+
+def open_way(rig: Rig, view: View, config: EncoderConfig) -> Way:
+    """Return a task's encoder, loaded, and the translator made for its codes."""
     encoder = open_encoder(config, view, rig.calibration)
     return Way(encoder, _translator(_with_encoder(rig, config), view, encoder))
 
@@ -260,7 +269,9 @@ def run_rig(
         stack.callback(tap.close)
         if record is not None:
             worlds = f"tcp://{rig.link.host}:{rig.link.port + WORLD_TAPS}"
-            stack.callback(Recorder(record, [ours, worlds], identity(rig) | {"tasks": ", ".join(encoders)}).stop)
+            recorder = Recorder(record, [ours, worlds], identity(rig, encoders), {RIG_PART: rig_text(rig)}, say)
+            stack.callback(recorder.stop)
+            recorder.await_world()
 
         def publish(topic: str, message: Message) -> None:
             tap.publish(topic, message)
@@ -275,7 +286,11 @@ def run_rig(
             return on_frame is None or on_frame(passage, summary)
 
         parts = (device.source, device.check, device.pipeline, device.session, clock)
-        return run(*parts, publish, seconds, steered, device.prepare)
+
+        def prepare() -> tuple[tuple[str, str], ...]:
+            return device.prepare(lambda measured: publish("about", measured_about(measured, clock.now_ns())))
+
+        return run(*parts, publish, seconds, steered, prepare)
 
 
 def calibrate_rig(
@@ -302,22 +317,3 @@ def calibrate_rig(
             person = remote = RemoteParticipant(rig.link.host, rig.link.port, load_keys("device"))
             stack.callback(remote.close)
         return calibrate(rig, session, person, clock, Plan(recovery_s=recovery_s), electrodes, progress=progress)
-
-
-def identity(rig: Rig) -> dict[str, str]:
-    """Return what a recording must say of the rig it is of: names, versions, hashes."""
-    bundle = load_bundle(rig.config.encoder.model)
-    return {
-        "rig": rig.config.name,
-        "rig_file": str(rig.path),
-        "source": rig.config.camera.source,
-        "model": rig.config.encoder.model,
-        "model_sha256": bundle.manifest.graphs[0].sha256,
-        "calibration": rig.calibration.digest,
-        "stimulator": rig.stimulator.name,
-        "link": rig.config.backend or rig.link.name,
-        "world": rig.config.world,
-        "prosthesis": __version__,
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-    }

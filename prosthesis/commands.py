@@ -45,10 +45,11 @@ def register(verbs: Verbs) -> None:
         verbs, "bench", _bench, "time the device's hops on this machine", "prosthesis bench utah96 --seconds 10"
     )
     p.add_argument("rig", metavar="RIG", help="a shipped rig's name, or the path of a YAML file")
-    p.add_argument("--seconds", type=_positive, default=10.0, metavar="N", help="how long (default 10)")
+    p.add_argument("--seconds", type=positive, default=10.0, metavar="N", help="how long (default 10)")
     p.add_argument("--json", action="store_true", help="print JSON")
-    p = add_verb(verbs, "replay", _replay, "show what a recording holds", "prosthesis replay session.mcap")
-    p.add_argument("log", metavar="LOG", type=Path, help="a recording made with 'run --record'")
+    from prosthesis import record_commands
+
+    record_commands.register(verbs)
     p = add_verb(verbs, "keys", _keys, "make this installation's keys", "prosthesis keys --dir ~/lab-keys")
     p.add_argument("--dir", type=Path, metavar="DIR", help="where to (default: the user's configuration folder)")
     p.add_argument("--rotate", choices=ROLES, help="replace this end's pair; the old one is refused from then on")
@@ -82,7 +83,7 @@ def _add_run(verbs: Verbs) -> None:
         action="store_true",
         help="take lines from standard input: task NAME, tone contrast=1.2, stop, arm, reset",
     )
-    p.add_argument("--seconds", type=_positive, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
+    p.add_argument("--seconds", type=positive, metavar="N", help="stop after N seconds (default: at Ctrl-C)")
     p.add_argument("--record", type=Path, metavar="LOG", help="record the session to this MCAP file")
     p.add_argument("--link", type=address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
     p.add_argument("--air", metavar="NAME", help="link to use instead of the rig's; 'sim' must be told the same")
@@ -306,13 +307,6 @@ def _bench(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _replay(arguments: argparse.Namespace) -> int:
-    from prosthesis.recorder import summarise
-
-    print("\n".join(summarise(arguments.log)))
-    return 0
-
-
 def _keys(arguments: argparse.Namespace) -> int:
     from prosthesis.links.keys import allow_device, fingerprint, key_folder, make_keys, rotate_keys
 
@@ -332,7 +326,8 @@ def _keys(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _positive(text: str) -> float:
+def positive(text: str) -> float:
+    """Return a number above 0, as an argument's type."""
     value = float(text)
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")

@@ -263,6 +263,33 @@ class GuardReport:
     interventions: tuple[Intervention, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One thing that the implant obeyed at ``at_ns`` of its own clock, so that a recording can be lived through again.
+
+    ``what`` is ``tiles`` (those numbered ``tiles`` of pattern ``seq``, received at ``value``) or a command: ``open``,
+    ``configure``, ``arm``, ``stop``, ``lock``, ``reset``, ``test``, or ``offset`` (its clock less the device's, in
+    ``value``). All times in ns.
+    """
+
+    seq: int
+    t_ns: int
+    at_ns: int
+    what: str
+    tiles: tuple[int, ...] = ()
+    value: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What one process says of itself now and then, as text: ``values`` follow ``names``."""
+
+    seq: int
+    t_ns: int
+    names: tuple[str, ...]
+    values: tuple[str, ...]
+
+
 Message = (
     Frame
     | MachineCode
@@ -276,4 +303,6 @@ Message = (
     | HopTimes
     | Event
     | GuardReport
+    | Heard
+    | About
 )

@@ -2,7 +2,8 @@
 
 Times in the file are those of the device's monotonic clock: ``log_time`` when the recorder received a message,
 ``publish_time`` its ``t_ns``. The metadata record ``prosthesis`` stands first and holds what was running, and the wall
-clock's time. Topics bear a leading slash in the file, as is the custom there.
+clock's time; ``prosthesis_world`` follows when the world has said who its patient is. Topics bear a leading slash in
+the file, as is the custom there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import struct
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,14 +22,14 @@ from typing import IO, Any
 import zmq
 import zstandard
 from mcap.exceptions import EndOfFile, McapError, RecordLengthLimitExceeded
-from mcap.records import Channel, Metadata
+from mcap.records import Attachment, Channel, Metadata
 from mcap.records import Message as McapMessage
 from mcap.stream_reader import StreamReader
 from mcap.writer import MCAP0_MAGIC, CompressionType, Writer
 
 from prosthesis import __version__
 from prosthesis.errors import ProsthesisError
-from prosthesis.messages import Message
+from prosthesis.messages import About, Message
 from prosthesis.schemas import TOPICS, check_topic, decode, file_descriptor_set, schema_name, stamp
 from prosthesis.taps import Context, Listener, listen
 from prosthesis.timing import NS_PER_S
@@ -36,21 +37,36 @@ from prosthesis.timing import NS_PER_S
 CHUNK_BYTES = 4 << 20
 CHUNK_S = 0.5  # a kill -9 loses what came since the last chunk was closed
 QUIET_S, DRAIN_S, STOP_S = 0.05, 0.3, 5.0
-RECORD = "prosthesis"  # the metadata record's name
+WAIT_S = 2.0  # a world speaks of itself twice a second
+CONTENT = ("_config", "_configs")  # keys whose values are whole files, as JSON
+RECORD, WORLD = "prosthesis", "prosthesis_world"  # the metadata records' names
+SIMULATED = "sim_world"  # what a simulated patient tells of itself, and nobody else
+WORLD_NS = 3 * NS_PER_S
 _DAMAGE = (McapError, ValueError, KeyError, struct.error, zstandard.ZstdError, MemoryError, OverflowError)
 
 
 class Recorder:
     """Writes all that the taps at ``endpoints`` publish to ``path``, from a thread, until ``stop``.
 
-    ``metadata`` says what was running: rig, versions, hashes, seeds. Raises ``ProsthesisError`` when the file cannot be
+    ``metadata`` says what was running: rig, versions, hashes, seeds; ``parts`` are texts to attach by name, such as the
+    rig's own files. ``tell`` gets a sentence, from the thread, at the moment when nothing more can be written.
+    ``messages`` counts those written, ``fault`` is why no more are. Raises ``ProsthesisError`` when the file cannot be
     made.
     """
 
-    def __init__(self, path: Path, endpoints: Iterable[str], metadata: Mapping[str, str]) -> None:
-        self._path, self._endpoints = path, tuple(endpoints)
-        self._stopping = threading.Event()
-        self._fault = ""
+    def __init__(
+        self,
+        path: Path,
+        endpoints: Iterable[str],
+        metadata: Mapping[str, str],
+        parts: Mapping[str, str] = {},
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self._path, self._endpoints, self._tell = path, tuple(endpoints), tell
+        self._stopping, self._world_heard = threading.Event(), threading.Event()
+        self.fault = ""
+        self._world: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+        self.messages = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("wb")
@@ -59,9 +75,13 @@ class Recorder:
         self._writer = Writer(
             self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD, enable_data_crcs=True
         )
-        self._channels = _begin(self._writer, metadata)
+        self._channels = _begin(self._writer, metadata, parts)
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
         self._thread.start()
+
+    def await_world(self, timeout_s: float = WAIT_S) -> bool:
+        """Return once a simulated patient was heard, so that nothing it does from now on is missed; else ``False``."""
+        return self._world_heard.wait(timeout_s)
 
     def stop(self) -> None:
         """Write what is on its way and finish the file, in a few tenths of a second; call before closing the taps.
@@ -71,9 +91,12 @@ class Recorder:
         self._stopping.set()
         self._thread.join(STOP_S)
         if self._thread.is_alive():
-            self._fault = f"the disk is still writing after {STOP_S:g} s"
-        if self._fault:
-            raise ProsthesisError(f"{self._path}: not all was recorded ({self._fault}); is the disk full?")
+            self.fault = f"the disk is still writing after {STOP_S:g} s"
+        if self.fault:
+            raise ProsthesisError(self._failed())
+
+    def _failed(self) -> str:
+        return f"{self._path}: not all was recorded ({self.fault}); is the disk full? what came before can be read"
 
     def _work(self) -> None:
         context: Context = zmq.Context()
@@ -82,7 +105,8 @@ class Recorder:
                 self._record(listener)
                 self._writer.finish()
         except Exception as error:  # nobody sees a thread die: ``stop`` tells
-            self._fault = str(error) or type(error).__name__
+            self.fault = str(error) or type(error).__name__
+            self._tell(self._failed())
         finally:
             context.term()
 
@@ -107,13 +131,28 @@ class Recorder:
         self._writer.add_message(
             self._channels[topic], time.monotonic_ns(), data, publish_time=max(0, t_ns), sequence=seq & 0xFFFFFFFF
         )
+        self.messages += 1
+        if topic == "about":
+            self._hear_world(data)
+
+    def _hear_world(self, data: bytes) -> None:
+        about = decode("about", data)
+        if not isinstance(about, About) or SIMULATED not in about.names:
+            return
+        self._world_heard.set()
+        if (about.names, about.values) != self._world:
+            self._world = about.names, about.values
+            self._writer.flush()  # or its record would stand before messages that came before it
+            self._writer.add_metadata(WORLD, dict(zip(about.names, about.values, strict=False)))
 
 
-def _begin(writer: Any, metadata: Mapping[str, str]) -> dict[str, int]:
+def _begin(writer: Any, metadata: Mapping[str, str], parts: Mapping[str, str]) -> dict[str, int]:
     """Write what a reader needs first, and return the channels' numbers."""
     writer.start()
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    writer.add_metadata(RECORD, {"prosthesis": __version__, "recorded": now, **metadata})
+    now, now_ns = datetime.now(timezone.utc).isoformat(timespec="milliseconds"), time.monotonic_ns()
+    writer.add_metadata(RECORD, {"prosthesis": __version__, "recorded": now, "recorded_ns": str(now_ns), **metadata})
+    for name, text in parts.items():
+        writer.add_attachment(time.time_ns(), now_ns, name, "application/json", text.encode())
     channels = {}
     for name, topic in TOPICS.items():
         schema = writer.register_schema(schema_name(topic.message), "protobuf", file_descriptor_set(topic.message))
@@ -136,7 +175,7 @@ def entries(path: Path, topics: Iterable[str] | None = None) -> Iterator[Entry]:
     """Yield the messages of ``topics`` (default all) in the order received, reading as it goes.
 
     A file that was cut off is read as far as it goes. Raises ``ProsthesisError`` when it is no recording, or damaged:
-    then after all that came before the damage.
+    then after all that came before the damage, and it says how much that was.
     """
     wanted = set(TOPICS) if topics is None else {check_topic(topic) for topic in topics}
     for topic, record in _messages(path):
@@ -154,21 +193,49 @@ def read(path: Path, topics: Iterable[str] | None = None) -> Iterator[tuple[str,
 
 
 def metadata(path: Path) -> dict[str, str]:
-    """Return what was running when ``path`` was recorded; raises as ``entries`` does."""
+    """Return what was running when ``path`` was recorded; raises as ``entries`` does.
+
+    What a simulated patient said of itself begins with ``sim_``.
+    """
+    found: dict[str, str] = {}
+    begun_ns = None
+    try:
+        for record in _records(path):
+            if isinstance(record, Metadata) and record.name in (RECORD, WORLD):
+                found |= record.metadata
+            if isinstance(record, McapMessage):
+                begun_ns = begun_ns or record.log_time
+                if record.log_time - begun_ns > WORLD_NS:
+                    break
+    except ProsthesisError:
+        if not found:
+            raise  # else it is not this that is damaged
+    return found
+
+
+def parts(path: Path) -> dict[str, str]:
+    """Return the texts that were attached when ``path`` was recorded, by name; raises as ``entries`` does."""
+    found = {}
     for record in _records(path):
-        if isinstance(record, Metadata) and record.name == RECORD:
-            return dict(record.metadata)
+        if isinstance(record, Attachment):
+            found[record.name] = record.data.decode()
         if isinstance(record, McapMessage):
             break
-    return {}
+    return found
 
 
-def summarise(path: Path) -> list[str]:
-    """Return what a recording holds, in lines for people; raises as ``entries`` does."""
+def summarise(path: Path) -> tuple[list[str], bool]:
+    """Return what a recording holds, in lines for people, and whether it is sound; raises when it is no recording."""
     seen: dict[str, list[tuple[int, int]]] = {}
-    for topic, record in _messages(path):
-        seen.setdefault(topic, []).append((record.log_time, record.sequence))
-    lines = [f"{key}: {value}" for key, value in metadata(path).items()]
+    damage = ""
+    try:
+        for topic, record in _messages(path):
+            seen.setdefault(topic, []).append((record.log_time, record.sequence))
+    except ProsthesisError as error:
+        if not seen:
+            raise
+        damage = str(error)
+    lines = [f"{key}: {value}" for key, value in metadata(path).items() if not key.endswith(CONTENT)]
     times = [log_ns for stamps in seen.values() for log_ns, _ in stamps]
     seconds = (max(times) - min(times)) / NS_PER_S if times else 0.0
     lines.append(f"{len(times)} messages in {seconds:.1f} s")
@@ -176,19 +243,29 @@ def summarise(path: Path) -> list[str]:
         numbers = {seq for _, seq in seen[topic]}
         rate = f"{len(seen[topic]) / seconds:.1f}" if seconds else "-"
         lines.append(f"  {topic:13} {len(seen[topic]):7}  {rate:>6} Hz  seq {min(numbers)} to {max(numbers)}")
-    if not _finished(path):
+    if damage:
+        lines.append(damage)
+    elif not _finished(path):
         lines.append("the recording was cut off; what is listed could be read")
-    return lines
+    return lines, not damage
 
 
 def _messages(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield topic and record of every message, topics without their slash."""
     channels: dict[int, str] = {}
-    for record in _records(path):
-        if isinstance(record, Channel):
-            channels[record.id] = record.topic.removeprefix("/")
-        elif isinstance(record, McapMessage) and channels.get(record.channel_id) in TOPICS:
-            yield channels[record.channel_id], record
+    first_ns = last_ns = count = 0
+    try:
+        for record in _records(path):
+            if isinstance(record, Channel):
+                channels[record.id] = record.topic.removeprefix("/")
+            elif isinstance(record, McapMessage) and channels.get(record.channel_id) in TOPICS:
+                first_ns, last_ns, count = first_ns or record.log_time, record.log_time, count + 1
+                yield channels[record.channel_id], record
+    except ProsthesisError as error:
+        if not count:
+            raise
+        seconds = (last_ns - first_ns) / NS_PER_S
+        raise ProsthesisError(f"{error}; the {count} messages before that, {seconds:.1f} s, can be read") from error
 
 
 def _records(path: Path) -> Iterator[Any]:

@@ -24,12 +24,14 @@ from google.protobuf.message import DecodeError
 
 from prosthesis.errors import ProsthesisError
 from prosthesis.messages import (
+    About,
     BrainCode,
     Delivered,
     Event,
     Evoked,
     Frame,
     GuardReport,
+    Heard,
     HopTimes,
     MachineCode,
     Message,
@@ -65,10 +67,12 @@ TOPICS = {
     "hops": Topic(HopTimes, "device", 30),
     "receipt": Topic(Receipt, "device", 30),  # the implant's words, published by the device that heard them
     "telemetry": Topic(Telemetry, "device", 20),
+    "heard": Topic(Heard, "world", 30),
     "delivered": Topic(Delivered, "world", 100),
     "percept": Topic(Percept, "world", 40),
     "evoked": Topic(Evoked, "world", 40),
     "world_hops": Topic(HopTimes, "world", 30),
+    "about": Topic(About, "both", 2),
     "event": Topic(Event, "both", 0.1),
 }
 

@@ -17,8 +17,8 @@ from prosthesis.errors import LinkError
 from prosthesis.messages import Message
 from prosthesis.schemas import TOPICS, check_topic, encode
 
-QUEUE = 64  # two frames' messages at 1024 electrodes are 14
-SEND_QUEUE = 256  # per subscriber, about a second of everything
+QUEUE = 512  # about two seconds of everything, for a recorder on a busy machine
+SEND_QUEUE = 1024  # per subscriber
 LOOK_S = 0.02  # how late a new subscriber may be noticed
 CLOSE_S = 1.0
 

@@ -6,10 +6,17 @@ import argparse
 import importlib.util
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prosthesis.commands import Verbs, add_verb
 from prosthesis.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from prosthesis.config import Rig
+    from prosthesis.wire import Configuration
+    from prosthesis_sim.rerun import Patient
 
 SEEN_RIG, LOOP_RIG, FUZZ_RIG = "icvp400", "utah96_latent", "utah96"
 RIG = "a shipped rig's name, or the path of a YAML file"
@@ -91,16 +98,15 @@ def register(verbs: Verbs) -> None:
     p.add_argument("rig", nargs="?", default=FUZZ_RIG, metavar="RIG", help=f"{RIG} (default {FUZZ_RIG})")
     p.add_argument("--fault", metavar="WORDS", help="one fault: its kind, then key=value (default: all kinds in turn)")
     p.add_argument("--faults", type=Path, metavar="FILE", help="faults from a YAML file")
-    p = add_verb(verbs, "report", _report, "make a report and a film of a recording", "prosthesis report run.mcap")
-    p.add_argument("log", type=Path, metavar="LOG", help="a recording made with 'run --record' or 'demo'")
-    p.add_argument("--rig", metavar="RIG", help="the rig that was recorded, if the recording does not say")
-    p.add_argument("--out", type=Path, metavar="DIR", help="where to write (default: beside the recording)")
+    verbs.choices["report"].set_defaults(report_recording=_report)
+    verbs.choices["replay"].set_defaults(patient=_rerun_patient)
     from prosthesis_sim.backends import commands as backends
+    from prosthesis_sim.console import commands as console
+    from prosthesis_sim.science import commands as science
 
     backends.register(verbs)
-    from prosthesis_sim.console import commands as console
-
     console.register(verbs)
+    science.register(verbs)
 
 
 def _require_packages() -> None:
@@ -211,13 +217,19 @@ def _drill(arguments: argparse.Namespace) -> int:
     return 0 if all(record.as_expected for record in records) else 1
 
 
-def _report(arguments: argparse.Namespace) -> int:
+def _rerun_patient(rig: Rig, about: Mapping[str, str], configuration: Configuration) -> Patient:
+    _require_packages()
+    from prosthesis_sim.rerun import Patient
+
+    return Patient(rig, about, configuration)
+
+
+def _report(log: Path, out: Path | None, rig: str | None) -> Path:
     from prosthesis_sim.demo import report
 
-    folder = arguments.out or arguments.log.parent
-    report(arguments.log, folder, arguments.rig, _say)
-    _say(f"open {folder / 'report.html'}")
-    return 0
+    folder = out or log.parent
+    report(log, folder, rig, _say)
+    return folder / "report.html"
 
 
 def _say(text: str) -> None:

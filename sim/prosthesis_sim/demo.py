@@ -18,6 +18,7 @@ from prosthesis.bundle import load_bundle
 from prosthesis.config import Rig, load_rig
 from prosthesis.engines import open_engine
 from prosthesis.errors import ConfigError, LinkError
+from prosthesis.identity import recorded_rig
 from prosthesis.links.keys import load_keys
 from prosthesis.links.zmq import PARTICIPANT
 from prosthesis.messages import F32, U8
@@ -72,7 +73,7 @@ def demo(rig_name: str, seconds: float, choices: Choices, out: Path, say: Say, *
 
 def report(log: Path, folder: Path, rig_name: str | None, say: Say) -> None:
     """Write film and report of a recording into ``folder``; of a rig with a code map, those of the closed loop."""
-    rig = load_rig(rig_name or metadata(log)["rig"])
+    rig = recorded_rig(log, metadata(log), rig_name)
     folder.mkdir(parents=True, exist_ok=True)
     painter: Painter = Stage(rig)
     loop, name = None, "percept"

@@ -22,6 +22,16 @@ from prosthesis.wire import (
 )
 from prosthesis_sim.implant import MAX_NS, Implant
 
+# commands that change what electrodes will do, by the name they have in ``Heard``
+JOURNALLED = {
+    Command.CONFIGURE: "configure",
+    Command.ARM: "arm",
+    Command.STOP: "stop",
+    Command.ABORT: "lock",
+    Command.RESET: "reset",
+    Command.SELF_TEST: "test",
+}
+
 
 class ImplantDoor:
     """Turns OPEN and sealed commands into calls on an ``Implant``.
@@ -100,6 +110,7 @@ class ImplantDoor:
             raise WireError(Refusal.TYPE)
         if self._asked and header.session == self._asked[0]:
             opened = self._asked[1].open(data)
+            self._implant.journal.note("open")
             self._implant.adopt(*self._asked[:2])
             self._device, self._asked, self._last = self._asked[2], None, (0, b"")
             return opened
@@ -109,6 +120,8 @@ class ImplantDoor:
 
     def _obey(self, kind: int, body: bytes, now_ns: int) -> tuple[Refusal, int]:
         implant = self._implant
+        if kind in JOURNALLED:
+            implant.journal.note(JOURNALLED[Command(kind)])
         match kind:
             case Command.CONFIGURE:
                 try:
@@ -128,6 +141,7 @@ class ImplantDoor:
                 if not 0 <= now_ns - offset_ns < MAX_NS:  # the device's time, as its messages hold it
                     return Refusal.LAYOUT, 0
                 implant.offset_ns = offset_ns
+                implant.journal.note("offset", offset_ns)
             case Command.RECORD if self._record and len(body) == 2:
                 (electrode,) = struct.unpack("<H", body)
                 if electrode >= implant.electrodes:

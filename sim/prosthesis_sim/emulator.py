@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from prosthesis import control
+from prosthesis import __version__, control
 from prosthesis.config import Rig
 from prosthesis.messages import Delivered, Evoked, HopTimes, Percept, Telemetry, readonly
 from prosthesis.sealing import Sealing
@@ -40,6 +40,8 @@ class Outcome:
 class Emulator:
     """Everything beyond the air, driven by ``hear``, ``command`` and ``step`` at the times it is given.
 
+    ``about`` says in words who the patient is, for recordings.
+
     ``step`` may run the patient ahead of ``now_ns`` by one pulse period, so that the percept of a new pattern shows
     what it evoked; charge is never counted late, and no time to live is overrun. ``see`` false leaves the percept
     unrendered. ``evoked_hz()`` are the rates above spontaneous f64[n] that RECORD tells of one by one.
@@ -59,6 +61,15 @@ class Emulator:
     ) -> None:
         self.faults = FaultBoard(faults, now_ns(), patient + 3)
         self._true_ns, self._see = now_ns, see
+        self._untold: list[Delivered] = []
+        self.about = {
+            "sim_world": config.name,
+            "sim_patient": str(patient),
+            "sim_day": f"{day:g}",
+            "sim_air": rig.link.name,
+            "sim_prosthesis": __version__,
+            "sim_world_config": config.model_dump_json(exclude_unset=True),
+        }
         array = place(rig.config.implant, rig.array)
         self.world = World(config, array, patient, day)
         self.implant = Implant(rig, now_ns(), self.world.person.impedance)
@@ -75,7 +86,7 @@ class Emulator:
 
     def command(self, data: bytes) -> bytes | None:
         """Answer one command message; ``None`` where a fault keeps it, or the reply, from arriving."""
-        self._live(self._now_ns())
+        self._untold += self._live(self._now_ns())
         if not self.faults.answers(self.implant):
             return None
         reply = self._door.answer(data, self._now_ns())
@@ -84,7 +95,7 @@ class Emulator:
 
     def allow(self, allowed: frozenset[bytes]) -> None:
         """Obey these devices from now on, and no other."""
-        self._live(self._now_ns())
+        self._untold += self._live(self._now_ns())
         self._door.allow(allowed)
 
     def hear(self, message: bytes) -> None:
@@ -123,7 +134,7 @@ class Emulator:
             self._hear(late)
         received_ns = self._now_ns()
         self._transmit(received_ns)
-        delivered: list[Delivered] = []
+        delivered, self._untold = self._untold, []
         obeyed = False
         while (arrives_ns := self.channel.next_arrival_ns()) is not None and arrives_ns <= received_ns:
             delivered += self._live(arrives_ns)

@@ -35,6 +35,7 @@ from prosthesis.wire import (
     read_tiles,
 )
 from prosthesis_sim.frontend import F64, FrontEnd
+from prosthesis_sim.journal import Journal
 from prosthesis_sim.limits import implant_limits, refuse_configuration, refuse_electrodes
 from prosthesis_sim.limits import warm_up as warm_up_limits
 from prosthesis_sim.monitor import Monitor
@@ -63,6 +64,7 @@ class Implant:
         self.monitor = Monitor(rig, self.front, now_ns)
         self.state, self.reason = ImplantState.SELF_TEST, "powered up"
         self._changes: list[tuple[ImplantState, str]] = []
+        self.journal = Journal(lambda: self._t_ns)
         self._t_ns = now_ns
         self._refused = [0] * len(Refusal)
         self._accepted = self._uplinks = self.skipped = 0
@@ -208,6 +210,7 @@ class Implant:
     def _open(self, packet: bytes, now_ns: int) -> tuple[Header, bytes] | None:
         header = read_header(packet, self._sealing)
         if header.type is PacketType.STOP:
+            self.journal.note("stop")
             self.stop("STOP received")
             return None
         if header.type is not PacketType.PATTERN:
@@ -234,6 +237,7 @@ class Implant:
 
     def _obey(self, tiles: list[tuple[Header, bytes]], configuration: Configuration, now_ns: int) -> bool:
         self._last_valid_ns = now_ns
+        self.journal.tiles((header for header, _ in tiles), now_ns)
         if self.state not in DRIVING:
             self._ready += 1
             self._refused[Refusal.NOT_ARMED] += len(tiles)

@@ -26,7 +26,7 @@ STATE_COLOURS = {
     "locked": "var(--red)",
 }
 
-_PAGE = Template("""<!doctype html>
+PAGE = Template("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title><style>
 :root{color-scheme:light dark;--paper:#fbfbf9;--card:#fff;--ink:#1c2128;--muted:#6a737d;--line:#dfe2e6;--amber:#c77700;
@@ -67,12 +67,12 @@ def page(data: Mapping[str, Any], stills: Sequence[U8], places: Places | None, f
         ("The guard", _guard(data["guard"])),
         ("Charge per electrode", _charge(charge["per_electrode_nc"], places)),
         ("Events", _events(data["events"])),
-        ("What was running", _table((), [(escape(key), escape(value)) for key, value in about.items()])),
+        ("What was running", table((), [(escape(key), escape(value)) for key, value in about.items()])),
     ]
     body = "".join((f"<h2>{title}</h2>" if title else "") + content for title, content in sections if content)
     title = f"{about.get('rig', 'A recording')}: from camera to percept"
     subtitle = f"{data['seconds']:.1f} s recorded {about.get('recorded', '')}"
-    return _PAGE.substitute(title=escape(title), subtitle=escape(subtitle), body=body, notice=NOTICE)
+    return PAGE.substitute(title=escape(title), subtitle=escape(subtitle), body=body, notice=NOTICE)
 
 
 def _loop(loop: Mapping[str, float] | None) -> str:
@@ -85,7 +85,7 @@ def _loop(loop: Mapping[str, float] | None) -> str:
         "code_r_other": "the same with the code of another frame: what is alike in all of them",
     }
     rows = [(escape(text), _number(loop[key])) for key, text in meanings.items()]
-    return _table((f"{loop['frames']:.0f} frames", "r"), rows, numbers=(1,))
+    return table((f"{loop['frames']:.0f} frames", "r"), rows, numbers=(1,))
 
 
 def _tiles(data: Mapping[str, Any]) -> str:
@@ -134,7 +134,7 @@ def _funnel(frames: Mapping[str, int]) -> str:
         (stage, meaning, _bar(frames[stage] / most, "red" if stage == "dropped" else "blue"), str(frames[stage]))
         for stage, meaning in meanings.items()
     ]
-    return _table(("", "", "", "frames"), rows, numbers=(3,), wide=2)
+    return table(("", "", "", "frames"), rows, numbers=(3,), wide=2)
 
 
 def _hops(hops: Mapping[str, Mapping[str, float]], whole: Mapping[str, float]) -> str:
@@ -145,7 +145,7 @@ def _hops(hops: Mapping[str, Mapping[str, float]], whole: Mapping[str, float]) -
         bar = _latency_bar(hop, max(longest, 1e-9))
         label = "air, then receive" if name == "receive" else name
         rows.append((escape(label), bar, *(_number(hop[key]) for key in ("p50_ms", "p95_ms", "p99_ms"))))
-    return _table(("hop", "", "p50 ms", "p95 ms", "p99 ms"), rows, numbers=(2, 3, 4), wide=1)
+    return table(("hop", "", "p50 ms", "p95 ms", "p99 ms"), rows, numbers=(2, 3, 4), wide=1)
 
 
 def _latency_bar(hop: Mapping[str, float], longest: float) -> str:
@@ -178,7 +178,7 @@ def _states(states: Sequence[Mapping[str, Any]], seconds: float) -> str:
         spans.append(f'<rect x="{x:.1f}" width="{max(width, 1.5):.1f}" height="22" fill="{colour}"/>')
     chart = f'<svg viewBox="0 0 1000 22" role="img" aria-label="states over time">{"".join(spans)}</svg>'
     rows = [(f"{s['t_s']:.2f}", _dot(s["state"]) + escape(s["state"]), escape(s["reason"])) for s in states]
-    return chart + _table(("from s", "state", "because"), rows, numbers=(0,))
+    return chart + table(("from s", "state", "because"), rows, numbers=(0,))
 
 
 def _dot(state: str) -> str:
@@ -189,7 +189,7 @@ def _link(link: Mapping[str, Any]) -> str:
     rows = [("accepted", str(link["accepted"]))]
     rows += [(f"refused: {reason.lower().replace('_', ' ')}", str(n)) for reason, n in link["refused"].items()]
     rows += [("skipped for a newer one", str(link["skipped"]))]
-    return _table(("tiles since the implant was powered up", "count"), rows, numbers=(1,))
+    return table(("tiles since the implant was powered up", "count"), rows, numbers=(1,))
 
 
 def _guard(found: Iterable[Mapping[str, Any]]) -> str:
@@ -206,7 +206,7 @@ def _guard(found: Iterable[Mapping[str, Any]]) -> str:
     ]
     if not rows:
         return "<p>Nothing was limited or noted.</p>"
-    return _table(("rule", "tier", "frames", "electrodes at most", "worst asked", "limit"), rows, numbers=(2, 3, 4, 5))
+    return table(("rule", "tier", "frames", "electrodes at most", "worst asked", "limit"), rows, numbers=(2, 3, 4, 5))
 
 
 def _charge(charge_nc: Sequence[float], places: Places | None) -> str:
@@ -251,10 +251,10 @@ def _charge_bars(charge_nc: Sequence[float], most: float) -> str:
 
 def _events(events: Iterable[Mapping[str, Any]]) -> str:
     rows = [(f"{e['t_s']:.2f}", escape(e["source"]), escape(e["level"]), escape(e["text"])) for e in events]
-    return _table(("s", "from", "level", ""), rows, numbers=(0,)) if rows else "<p>None.</p>"
+    return table(("s", "from", "level", ""), rows, numbers=(0,)) if rows else "<p>None.</p>"
 
 
-def _table(
+def table(
     heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[int] = (), wide: int | None = None
 ) -> str:
     """Return a table of cells that are HTML already."""

@@ -15,7 +15,7 @@ from zmq.utils.monitor import recv_monitor_message
 from prosthesis.errors import LinkError
 from prosthesis.links.keys import Keys
 from prosthesis.links.zmq import COMMANDS, PARTICIPANT, UPLINK, heartbeats
-from prosthesis.messages import Event, Message
+from prosthesis.messages import About, Event, Message
 from prosthesis.participant import ATTEND, POINT, RATE, SEEN, encode_answer
 from prosthesis.wire import holds_stop
 from prosthesis_sim.emulator import Emulator, Outcome
@@ -24,6 +24,7 @@ TICK_S = 0.01
 LOOK_S = 0.04
 TELEMETRY_S = 0.05
 KEYS_S = 0.5
+ABOUT_S = 0.5
 REPEAT_S = 5.0
 NS_PER_S = 1_000_000_000
 Publish = Callable[[str, Message], None]
@@ -36,6 +37,7 @@ class _Due:
     look: float = 0.0
     telemetry: float = 0.0
     keys: float = 0.0
+    about: float = 0.0
 
 
 class TurnedAway:
@@ -219,6 +221,11 @@ class Server:
             self._read_allowed()
         for text in self._turned_away.since(now):
             self._publish("event", Event(0, time.monotonic_ns(), "implant", "warning", text))
+        if now >= self._due.about:
+            self._due.about = now + ABOUT_S
+            self._publish("about", self._about())
+        for heard in self._emulator.implant.journal.take():
+            self._publish("heard", heard)
         for delivered in outcome.delivered:
             self._publish("delivered", delivered)
         if outcome.percept is not None:
@@ -228,6 +235,11 @@ class Server:
             self._publish("evoked", outcome.evoked)
         if outcome.hops is not None:
             self._publish("world_hops", outcome.hops)
+
+    def _about(self) -> About:
+        told = self._emulator.faults.told()
+        facts = self._emulator.about | ({"sim_faults": "; ".join(told)} if told else {})
+        return About(0, time.monotonic_ns(), tuple(facts), tuple(facts.values()))
 
     def _send_up(self, packet: bytes) -> None:
         with contextlib.suppress(zmq.Again):  # a device that does not read its receipts must not slow the implant

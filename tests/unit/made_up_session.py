@@ -6,12 +6,14 @@ import numpy as np
 import zmq
 
 from prosthesis.messages import (
+    About,
     BrainCode,
     Delivered,
     Event,
     Evoked,
     Frame,
     GuardReport,
+    Heard,
     HopTimes,
     ImplantState,
     Intervention,
@@ -38,6 +40,7 @@ RATES_HZ = [0.0, 5.0, 20.0, 0.5]
 WORLD_HOPS = ("receive", "open", "deliver", "percept")
 WORLD_MS = (10, 11, 12, 20)
 AMPLITUDE_UA, WIDTH_US, PULSES = (0.0, 10.0, 20.0, 40.0), 200.0, (0, 2, 2, 2)
+SIM = {"sim_world": "made_up", "sim_patient": "3"}
 INTERVENTION = Intervention("charge per phase", "advisory", 1, 8.0, 4.0, "nC")
 
 
@@ -70,6 +73,7 @@ def world_messages(seq, t_ns):
     x, y = np.meshgrid(np.linspace(-2, 2, 48), np.linspace(-2, 2, 48))
     image = readonly(np.exp(-(x**2 + y**2)), np.float32)
     stamps = tuple(t_ns + ms * MS for ms in WORLD_MS)
+    yield "heard", Heard(seq, t_ns, t_ns + 10 * MS, "tiles", (0, 1), t_ns + 10 * MS)
     yield "delivered", Delivered(seq, t_ns, t_ns + 10 * MS, 20 * MS, amplitude, width, pulses, slot)
     yield "percept", Percept(seq, t_ns, image, (4.0, 0.0), (4.0, 4.0), 3, stamps[-1])
     yield "evoked", Evoked(seq, t_ns, readonly(RATES_HZ, np.float32))
@@ -100,13 +104,13 @@ def wait_for(condition, seconds=5.0):
         time.sleep(0.005)
 
 
-def record_session(path, frames=FRAMES, period_s=PERIOD_S, metadata=None):
+def record_session(path, frames=FRAMES, period_s=PERIOD_S, metadata=None, tell=lambda text: None):
     """Record a session of ``frames`` at ``path`` and return the messages published, as (topic, message)."""
     published = []
     with zmq.Context() as context:
         device, device_end = open_taps(context)
         world, world_end = open_taps(context)
-        recorder = Recorder(path, [device_end, world_end], metadata or {"rig": "hand2x2", "seed": "7"})
+        recorder = Recorder(path, [device_end, world_end], metadata or {"rig": "hand2x2", "seed": "7"}, tell=tell)
         wait_for(lambda: device.wanted == world.wanted == set(TOPICS))
 
         def publish(tap, messages):
@@ -115,6 +119,7 @@ def record_session(path, frames=FRAMES, period_s=PERIOD_S, metadata=None):
                 tap.publish(topic, message)
 
         start_ns = time.monotonic_ns()
+        publish(world, [("about", About(0, start_ns, *zip(*SIM.items(), strict=True)))])
         for i in range(frames):
             seq, t_ns = i + 1, start_ns + round(i * period_s * 1e9)
             time.sleep(max(0.0, (t_ns - time.monotonic_ns()) * 1e-9))

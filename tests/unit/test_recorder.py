@@ -11,7 +11,7 @@ import pytest
 import zmq
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_session import FRAMES, LOST, open_taps, record_session, wait_for
+from made_up_session import FRAMES, LOST, SIM, open_taps, record_session, wait_for
 from mcap.reader import make_reader
 from test_schemas import bits
 
@@ -61,7 +61,11 @@ def test_receive_times_rise_and_follow_capture(session):
 def test_metadata_stands_in_the_file_with_version_and_date(session):
     found = metadata(session[0])
     assert (found["rig"], found["seed"]) == ("hand2x2", "7")
-    assert {"prosthesis", "recorded"} <= set(found)
+    assert {"prosthesis", "recorded", "recorded_ns"} <= set(found)
+
+
+def test_what_the_patient_says_of_itself_stands_beside_it(session):
+    assert SIM.items() <= metadata(session[0]).items()
 
 
 def test_anybodys_mcap_reader_finds_topics_schemas_times_and_numbers(session):
@@ -79,7 +83,8 @@ def test_anybodys_mcap_reader_finds_topics_schemas_times_and_numbers(session):
 
 
 def test_the_summary_for_people_counts_each_topic(session):
-    lines = summarise(session[0])
+    lines, sound = summarise(session[0])
+    assert sound
     assert "rig: hand2x2" in lines
     counts = {words[0]: int(words[1]) for line in lines if line.startswith("  ") for words in [line.split()]}
     assert set(counts) == set(TOPICS)
@@ -103,7 +108,7 @@ def cut(session, tmp_path):
 def test_a_file_that_was_cut_off_is_read_as_far_as_it_goes(cut, share):
     got = list(read(cut(share)))
     assert metadata(cut(share))["rig"] == "hand2x2"
-    assert "cut off" in summarise(cut(share))[-1]
+    assert "cut off" in summarise(cut(share))[0][-1]
     if share == 0.9:
         assert got
 
@@ -167,7 +172,7 @@ def test_a_missing_file_is_said_in_one_line(tmp_path):
 
 def test_kill_9_loses_at_most_the_last_second(tmp_path):
     log = tmp_path / "killed.mcap"
-    here = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    here = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     child = subprocess.Popen([sys.executable, "-c", KILLED, str(log)], env=here)
     try:
         wait_for(lambda: log.exists() and log.stat().st_size > 20_000, seconds=20)
@@ -197,7 +202,7 @@ def test_what_was_published_before_stopping_is_in_the_file(recorder):
     made.stop()
     made.stop()
     assert [message.seq for _, message in read(log)] == list(range(1, 51))
-    assert "cut off" not in summarise(log)[-1]
+    assert "cut off" not in summarise(log)[0][-1]
 
 
 def test_stopping_is_quick_while_messages_keep_coming(recorder):
@@ -228,7 +233,55 @@ def test_a_recording_of_nothing_is_a_recording(recorder):
     made, _, log = recorder
     made.stop()
     assert list(read(log)) == []
-    assert summarise(log)[-1] == "0 messages in 0.0 s"
+    assert summarise(log)[0][-1] == "0 messages in 0.0 s"
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+from made_up_session import record_session
+try:
+    record_session(Path(sys.argv[1]), frames=200, tell=lambda text: print("TOLD", text, flush=True))
+except Exception as error:
+    print("RAISED", error)
+"""
+
+
+def test_a_file_that_may_not_grow_is_told_at_once_and_its_beginning_is_readable(tmp_path):
+    log = tmp_path / "full.mcap"
+    here = {**os.environ, "PYTHONPATH": f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    done = subprocess.run([sys.executable, "-c", FULL, str(log)], env=here, capture_output=True, text=True, timeout=60)
+    told, raised = done.stdout.strip().splitlines()
+    assert told.startswith("TOLD"), done.stderr
+    assert raised.startswith("RAISED")
+    assert "full.mcap: not all was recorded ([Errno 27] File too large); is the disk full?" in raised
+    assert metadata(log)["rig"] == "hand2x2"
+    got = list(read(log, ["frame"]))
+    assert [frame.seq for _, frame in got] == [seq for seq in range(1, got[-1][1].seq + 1) if seq not in LOST]
+    assert "cut off" in summarise(log)[0][-1]
+
+
+def test_a_damaged_recording_says_how_much_can_be_read_and_gives_it(tmp_path):
+    log = tmp_path / "run.mcap"
+    record_session(log, frames=100)
+    with log.open("rb") as file:
+        chunks = make_reader(file).get_summary().chunk_indexes
+    assert len(chunks) >= 4
+    data = bytearray(log.read_bytes())
+    chunk = chunks[-2]
+    data[chunk.chunk_start_offset + chunk.chunk_length // 2] ^= 0x40
+    log.write_bytes(data)
+    got = []
+    with pytest.raises(ProsthesisError) as caught:
+        got.extend(read(log))
+    before = list(before_the_damage(log))
+    assert len(before) > 500
+    assert f"the {len(before)} messages before that, " in str(caught.value)
+    lines, sound = summarise(log)
+    assert not sound
+    assert lines[-1] == str(caught.value)
+    assert metadata(log)["rig"] == "hand2x2"
 
 
 def test_a_full_disk_is_said_when_stopping(recorder, monkeypatch):

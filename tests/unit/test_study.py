@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from helpers import HAND
 
+from prosthesis import cli
 from prosthesis.errors import ConfigError
 from prosthesis.messages import Delivered, MachineCode, Percept
 from prosthesis.view import Field, cell_centres_deg
@@ -246,3 +248,44 @@ def test_the_table_and_the_page_hold_every_row(tmp_path):
 def test_the_shipped_example_is_a_study():
     study = load_model(Study, Path(__file__).parents[2] / "examples" / "study_encoders.yaml")
     assert len(cells(study)) == 48
+
+
+def test_the_page_of_a_study_has_its_means_plots_and_failures_and_asks_nothing_of_the_network(tmp_path, capsys):
+    rows = [
+        {
+            "measure": "carried",
+            "of": "bar",
+            "rig": "utah96",
+            "encoder": encoder,
+            "link": "loopback",
+            "dropout": dropout,
+            "patient": patient,
+            "percept_r": 0.5 + 0.1 * patient,
+            "delivered": 1.0,
+            "age_ms": 3.0,
+            "charge_uc_per_s": 2.0,
+            "error": None,
+            "prosthesis": "1",
+            "code": "abc",
+        }
+        for encoder in ("edges-32", "<b>")
+        for dropout in (0.0, 0.2)
+        for patient in (1, 2)
+    ]
+    rows.append({**rows[0], "percept_r": None, "error": "the cell <died>"})
+    write_table(rows, tmp_path / "table.parquet")
+    (tmp_path / "summary.md").write_text("# Study: small\n\nFour electrodes.\n")
+    assert cli.main(["report", str(tmp_path)]) == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "<title>Study: small</title>" in page
+    assert "Four electrodes. 9 cells, 1 failed." in page
+    assert "0.65 (0.6 to 0.7)" in page
+    assert "the cell &lt;died&gt;" in page
+    assert "&lt;b&gt;" in page
+    assert page.count("data:image/png;base64,") == 1
+    assert not re.findall(r"(?:src|href)=\"(?!data:)", page)
+    assert cli.main(["report", str(tmp_path / "table.parquet"), "--out", str(tmp_path / "else")]) == 0
+    assert (tmp_path / "else" / "report.html").exists()
+    (tmp_path / "table.parquet").write_bytes(b"no table")
+    assert cli.main(["report", str(tmp_path)]) == 1
+    assert "no table of a study" in capsys.readouterr().err

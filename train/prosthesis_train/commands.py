@@ -34,6 +34,13 @@ def register(verbs: Verbs) -> None:
     p.add_argument("settings", nargs=argparse.REMAINDER, metavar="...", help="settings of the method")
     _add_score(verbs)
     add_study(verbs)
+    verbs.choices["report"].set_defaults(report_study=_report_study)
+
+
+def _report_study(study: Path, out: Path | None, rig: str | None) -> Path:
+    from prosthesis_train.study.page import write_page
+
+    return write_page(study, out / "report.html" if out else None)
 
 
 def _add_score(verbs: Verbs) -> None:

@@ -18,6 +18,7 @@ class FaultBoard:
 
     def __init__(self, faults: Sequence[Fault], now_ns: int, seed: int = 0) -> None:
         self._faults = [(now_ns, fault) for fault in faults]
+        self._ever = {fault.kind.value: None for fault in faults}
         self._active: tuple[Fault, ...] = ()
         self._skew_ns = 0
         self._drift_from_ns = now_ns
@@ -27,10 +28,15 @@ class FaultBoard:
     def add(self, fault: Fault, now_ns: int) -> None:
         """Let a fault begin ``onset_s`` from now."""
         self._faults.append((now_ns, fault))
+        self._ever[fault.kind.value] = None
 
     def clear(self) -> None:
         """End all faults now."""
         self._faults = []
+
+    def told(self) -> tuple[str, ...]:
+        """Return the kinds of all faults there ever were or will be, for recordings."""
+        return tuple(self._ever)
 
     def active(self, now_ns: int) -> tuple[Fault, ...]:
         """Return the faults that are there at ``now_ns``."""

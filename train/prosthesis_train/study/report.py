@@ -63,15 +63,15 @@ def _lines(study: Study, rows: Sequence[Row], pictures: Sequence[str]) -> Iterat
     yield f"# Study: {study.name}\n\n{study.summary}\n"
     yield f"{len(rows)} cells, {len(failed)} failed; patients {', '.join(map(str, study.patients))}."
     yield "Means are over patients, with 95 % bootstrap intervals over them. All rows: `table.parquet`.\n"
-    for (measure, of), of_measure in _grouped(rows, ("measure", "of")):
+    for (measure, of), of_measure in grouped(rows, ("measure", "of")):
         figures = HEADLINES[measure]
         yield f"## {measure}: {of}\n"
         yield f"| {' | '.join(AXES)} | patients | {' | '.join(figures)} |"
         yield "|" + "---|" * (len(AXES) + 1 + len(figures))
-        for place, group in _grouped(of_measure, AXES):
+        for place, group in grouped(of_measure, AXES):
             means = [mean_of(group, figure) for figure in figures]
             named = " | ".join("world's own" if part is None else str(part) or "none" for part in place)
-            yield f"| {named} | {means[0].patients} | {' | '.join(map(_said, means))} |"
+            yield f"| {named} | {means[0].patients} | {' | '.join(map(said, means))} |"
         yield ""
     yield from (f"![{name}]({name})\n" for name in pictures)
     if failed:
@@ -83,7 +83,8 @@ def _lines(study: Study, rows: Sequence[Row], pictures: Sequence[str]) -> Iterat
     yield f"Made by prosthesis {made}.\n"
 
 
-def _said(mean: Mean) -> str:
+def said(mean: Mean) -> str:
+    """Return a mean with its interval, in words."""
     if math.isnan(mean.value):
         return "none"
     interval = "" if math.isnan(mean.low) else f" ({mean.low:.3g} to {mean.high:.3g})"
@@ -91,13 +92,13 @@ def _said(mean: Mean) -> str:
 
 
 def _pictures(rows: Sequence[Row], folder: Path) -> Iterator[str]:
-    for (measure, of), group in _grouped(rows, ("measure", "of")):
+    for (measure, of), group in grouped(rows, ("measure", "of")):
         name = "-".join(re.findall(r"[A-Za-z0-9]+", f"{measure} {of}")) + ".png"
-        _draw(group, HEADLINES[measure][:2]).savefig(folder / name, dpi=110)
+        draw(group, HEADLINES[measure][:2]).savefig(folder / name, dpi=110)
         yield name
 
 
-def _draw(rows: Sequence[Row], figures: Sequence[str]) -> Figure:
+def draw(rows: Sequence[Row], figures: Sequence[str]) -> Figure:
     """Return one panel a figure and rig: a point for each dropout, a colour for each encoder, a dash for each link."""
     rigs = list(dict.fromkeys(row["rig"] for row in rows))
     levels = list(dict.fromkeys(row["dropout"] for row in rows))
@@ -107,7 +108,7 @@ def _draw(rows: Sequence[Row], figures: Sequence[str]) -> Figure:
     for (line, figure), (column, rig) in ((a, b) for a in enumerate(figures) for b in enumerate(rigs)):
         panel = panels[line][column]
         of_rig = [row for row in rows if row["rig"] == rig]
-        series = list(_grouped(of_rig, ("encoder", "link")))
+        series = list(grouped(of_rig, ("encoder", "link")))
         for index, ((encoder, link), group) in enumerate(series):
             means = [mean_of([row for row in group if row["dropout"] == level], figure) for level in levels]
             places = np.arange(len(levels)) + 0.3 * (index / max(len(series) - 1, 1) - 0.5)
@@ -123,7 +124,8 @@ def _draw(rows: Sequence[Row], figures: Sequence[str]) -> Figure:
     return canvas
 
 
-def _grouped(rows: Sequence[Row], names: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], list[Row]]]:
+def grouped(rows: Sequence[Row], names: Sequence[str]) -> Iterator[tuple[tuple[Any, ...], list[Row]]]:
+    """Yield rows by the values they have of ``names``, in order of first appearance."""
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for row in rows:
         groups.setdefault(tuple(row[name] for name in names), []).append(row)

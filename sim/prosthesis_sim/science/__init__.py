@@ -1,0 +1,1 @@
+"""Recordings as the files of other sciences: NWB and BIDS."""

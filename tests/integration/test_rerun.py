@@ -1,0 +1,295 @@
+"""A recorded run of the hand-checked rig, rerun hop by hop: equal to the bit, and not when something has changed."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import HAND, wait_for
+from mcap.reader import make_reader
+from mcap_rewrite import rewrite
+
+from prosthesis import cli, record_commands
+from prosthesis.assembly import run_rig, with_choices, with_tasks
+from prosthesis.config import load_rig
+from prosthesis.errors import ConfigError, MissingExtraError
+from prosthesis.identity import RIG_PART, identity, rig_text
+from prosthesis.messages import BrainCode, readonly
+from prosthesis.recorder import Recorder, entries, metadata, parts, summarise
+from prosthesis.rerun import HOPS, MAKES, _span, rerun
+from prosthesis.tolerances import TOLERANCES, Compared
+from prosthesis_sim.rerun import Patient
+
+PORT = 11_940
+MADE = [topic for hop in HOPS for topic in MAKES[hop]]
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    """Two seconds with a change of task in the middle, through real sockets."""
+    path = tmp_path_factory.mktemp("rerun") / "run.mcap"
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PROSTHESIS_KEYS", str(tmp_path_factory.mktemp("keys")))
+    command = [sys.executable, "-m", "prosthesis", "keys"]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    command = [sys.executable, "-m", "prosthesis", "sim", HAND, "--port", str(PORT), "--patient", "3", "--day", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as world:
+        try:
+            assert "listen at" in world.stderr.readline()
+            for _ in range(4):  # a machine that is very busy may lose messages on their way to the file
+                _record(path)
+                if _whole(path):
+                    break
+        finally:
+            world.send_signal(signal.SIGTERM)
+            world.wait(10)
+            patch.undo()
+    return path
+
+
+def _record(path):
+    boards = []
+
+    def on_frame(passage, summary):
+        if summary.sent == 30:
+            boards[0].choose("edges-32")
+        return summary.sent < 60
+
+    rig = with_choices(load_rig(HAND), port=PORT)
+    run_rig(rig, 20, path, on_frame, tasks=("luminance-32", "edges-32"), ready=boards.append)
+    time.sleep(0.5)  # longer than any pattern lives: the patient is at rest again
+
+
+def _whole(path):
+    """Tell whether nothing is missing in a recording, by what the world alone and the device alone say."""
+    seen = {}
+    for entry in entries(path):
+        seen.setdefault(entry.topic, []).append(entry.message)
+    numbers = {tuple(m.seq for m in seen[topic]) for topic in ("frame", "machine_code", "allowed", "hops", "guard")}
+    ends = [(d.t0_ns, d.t0_ns + d.dt_ns) for d in seen["delivered"]]
+    joined = all(after[0] == before[1] for before, after in itertools.pairwise(ends))
+    tiles = {heard.seq for heard in seen["heard"] if heard.what == "tiles"}
+    return len(numbers) == 1 and joined and {d.seq for d in seen["delivered"]} - {0} <= tiles
+
+
+def test_every_later_message_is_equal_to_the_bit(log):
+    done = rerun(log, patient=Patient)
+    assert (done.first, done.last) == ("encoder", "percept")
+    assert [row.topic for row in done.rows] == MADE
+    assert {row.topic: (row.within, row.beyond) for row in done.rows} == dict.fromkeys(MADE, (0, 0))
+    frames = sum(1 for _ in entries(log, ["frame"]))
+    assert frames >= 55
+    assert [row.same for row in done.rows if row.topic != "evoked"][:5] == [frames] * 5
+    # of the deliveries all but those before the implant was configured
+    delivered = next(row for row in done.rows if row.topic == "delivered")
+    assert delivered.skipped < 400
+    assert delivered.same > 100
+    assert done.holds
+
+
+@pytest.mark.parametrize("hop", HOPS)
+def test_any_hop_can_be_the_first_and_the_last(log, hop):
+    done = rerun(log, hop, hop, patient=Patient)
+    assert [row.topic for row in done.rows] == list(MAKES[hop])
+    assert done.holds
+    assert all(row.same > 40 for row in done.rows)
+
+
+def test_who_the_patient_was_is_recorded(log):
+    about = metadata(log)
+    assert (about["sim_patient"], about["sim_day"], about["sim_air"]) == ("3", "2", "hand")
+    assert (about["rig"], about["tasks"]) == ("hand2x2", "luminance-32, edges-32")
+    assert json.loads(parts(log)["rig.json"])["stimulator"]["name"] == "hand"
+    assert not [line for line in summarise(log)[0] if "_config" in line]
+
+
+def test_the_journal_of_the_implant_explains_its_session(log):
+    what = [entry.message.what for entry in entries(log, ["heard"])]
+    assert what[:2] == ["open", "offset"] or what[0] == "open"
+    assert what.index("configure") < what.index("arm") < what.index("tiles")
+
+
+def test_no_interval_of_the_implants_time_is_missing(log):
+    ends = [(d.message.t0_ns, d.message.t0_ns + d.message.dt_ns) for d in entries(log, ["delivered"])]
+    gaps = [after[0] - before[1] for before, after in itertools.pairwise(ends)]
+    assert set(gaps) == {0}
+
+
+def brighter(topic, message):
+    if topic == "machine_code" and message.seq == 20:
+        return replace(message, values=readonly(np.clip(message.values + 0.2, 0, 1), np.float32))
+    return message
+
+
+def test_a_change_of_one_code_is_found_where_it_is_and_after_it(log, tmp_path):
+    rewrite(log, tmp_path / "changed.mcap", brighter)
+    assert not rerun(tmp_path / "changed.mcap", "encoder", "encoder").holds
+    done = rerun(tmp_path / "changed.mcap", "translator", patient=Patient)
+    rows = {row.topic: row for row in done.rows}
+    assert (rows["brain_code"].beyond, rows["brain_code"].first_beyond) == (1, 20)
+    assert rows["delivered"].beyond >= 1
+    assert rows["percept"].first_beyond == 20
+    assert not done.holds
+    assert rerun(tmp_path / "changed.mcap", "guard", patient=Patient).holds
+
+
+def barely(topic, message):
+    if topic == "wanted" and message.seq == 20:
+        return replace(message, amplitude_ua=readonly(message.amplitude_ua + 0.01, np.float32))
+    return message
+
+
+def test_a_difference_within_the_tolerance_passes_and_is_told(log, tmp_path):
+    rewrite(log, tmp_path / "near.mcap", barely)
+    row = rerun(tmp_path / "near.mcap", "modulator", "modulator").rows[0]
+    assert (row.within, row.beyond) == (1, 0)
+    assert row.worst["amplitude_ua"] == pytest.approx(0.01, rel=1e-3)
+    assert row.worst["amplitude_ua"] < TOLERANCES["wanted.amplitude_ua"].most
+
+
+def test_another_patient_sees_something_else(log, tmp_path):
+    class Other(Patient):
+        def __init__(self, rig, about, configuration):
+            patient = about["sim_world_config"].replace('"half_ua_s":0.04', '"half_ua_s":0.08')
+            assert patient != about["sim_world_config"]
+            super().__init__(rig, {**about, "sim_world_config": patient}, configuration)
+
+    rows = {row.topic: row for row in rerun(log, "implant", patient=Other).rows}
+    assert rows["delivered"].beyond == 0
+    assert rows["percept"].beyond > 20
+
+
+def test_another_rig_is_noticed(log, tmp_path):
+    rig = load_rig(HAND)
+    text = rig.path.read_text().replace("pulse_width_us: 200", "pulse_width_us: 180")
+    for part in ("array", "calibration", "link", "stimulator", "world"):
+        (tmp_path / f"{part}.yaml").write_bytes((rig.path.parent / f"{part}.yaml").read_bytes())
+    (tmp_path / "rig.yaml").write_text(text)
+    rows = {row.topic: row for row in rerun(log, "modulator", "guard", str(tmp_path / "rig.yaml")).rows}
+    assert rows["wanted"].beyond > 40
+    assert rows["wanted"].worst["pulse_width_us"] == 20
+
+
+def test_without_the_world_only_the_device_is_rerun_and_it_says_so(log):
+    done = rerun(log)
+    assert done.last == "guard"
+    assert "pip install 'prosthesis[sim]'" in done.notes[0]
+    with pytest.raises(MissingExtraError, match="--to percept: the simulated patient is not installed"):
+        rerun(log, last="percept")
+
+
+def test_hops_out_of_order_are_refused(log):
+    with pytest.raises(ConfigError, match="--from guard is after --to encoder; the order is encoder, translator"):
+        rerun(log, "guard", "encoder")
+
+
+def test_the_verb_says_what_it_compared_and_its_exit_code_is_the_verdict(log, tmp_path, capsys):
+    assert cli.main(["replay", str(log), "--check"]) == 0
+    assert "equal within tolerances" in capsys.readouterr().out
+    rewrite(log, tmp_path / "changed.mcap", brighter)
+    assert cli.main(["replay", str(tmp_path / "changed.mcap"), "--check", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [row["beyond"] for row in told["rows"] if row["topic"] == "machine_code"] == [1]
+    assert cli.main(["replay", str(log)]) == 0
+    assert "heard" in capsys.readouterr().out
+
+
+def test_a_recording_cut_off_in_the_middle_is_rerun_as_far_as_it_goes(log, tmp_path):
+    data = log.read_bytes()
+    (tmp_path / "cut.mcap").write_bytes(data[: len(data) * 2 // 3])
+    done = rerun(tmp_path / "cut.mcap", patient=Patient)
+    assert done.holds
+    assert 0 < done.rows[0].same < 60
+
+
+def test_nan_and_shape_and_rules_have_no_distance():
+    row = Compared("brain_code")
+    one = BrainCode(1, 2, readonly([0.5, np.nan], np.float32), 0)
+    row.count(one, one, 0.1)
+    row.count(one, replace(one, activity=readonly([np.nan, 0.5], np.float32)), 0.1)
+    row.count(one, replace(one, activity=readonly([0.5], np.float32)), 0.1)
+    assert (row.same, row.within, row.beyond) == (1, 0, 2)
+
+
+def test_a_second_process_records_what_others_do(sim, port, tmp_path):
+    sim()
+    log = tmp_path / "other.mcap"
+    command = [sys.executable, "-m", "prosthesis", "record", HAND, str(log), "--link", f"127.0.0.1:{port}"]
+    with subprocess.Popen([*command, "--seconds", "4"], stdout=subprocess.PIPE, text=True) as recorder:
+        wait_for(log.exists, 30)
+        run_rig(with_choices(load_rig(HAND), port=port), 3)
+        said, _ = recorder.communicate(timeout=30)
+    assert "messages in" in said
+    assert metadata(log)["sim_patient"] == "0"
+    # it may have come late to the session, but what it heard of the device is one piece
+    done = rerun(log, "modulator", "guard")
+    assert done.rows[0].same > 20
+    assert done.rows[0].beyond == 0
+
+
+def test_the_ecosystems_own_readers_open_it(log):
+    decoder = pytest.importorskip("mcap_protobuf.decoder", reason="mcap-protobuf-support is not installed")
+    with log.open("rb") as file:
+        found = {}
+        for _, channel, _, message in make_reader(
+            file, decoder_factories=[decoder.DecoderFactory()]
+        ).iter_decoded_messages():
+            found.setdefault(channel.topic, []).append(message)
+    frame = next(entry.message for entry in entries(log, ["frame"]))
+    first = found["/frame"][0]
+    assert (first.width, first.height, first.encoding) == (frame.rgb.shape[1], frame.rgb.shape[0], "rgb8")
+    assert first.data == frame.rgb.tobytes()
+    allowed = next(entry.message for entry in entries(log, ["allowed"]))
+    assert list(found["/allowed"][0].amplitude_ua) == allowed.amplitude_ua.tolist()
+    assert {"/heard", "/about", "/delivered", "/percept"} <= set(found)
+
+
+def test_the_documentation_has_the_table_of_tolerances():
+    page = (Path(__file__).parents[2] / "docs" / "recording.md").read_text()
+    for name, tolerance in TOLERANCES.items():
+        topic, field = name.split(".")
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{topic}` | `{field}` |"))
+        assert f"{float(row.split('|')[3].split()[0]):g}" == f"{tolerance.most:g}"
+    assert list(dict.fromkeys(name.split(".")[0] for name in TOLERANCES)) == [t for t in MADE if t != "guard"]
+
+
+def test_the_verbs_hops_are_those_of_the_rerun():
+    assert record_commands.HOPS == HOPS
+
+
+def test_a_damaged_recording_is_compared_up_to_there_and_does_not_pass(log, tmp_path):
+    with log.open("rb") as file:
+        chunk = make_reader(file).get_summary().chunk_indexes[-2]
+    data = bytearray(log.read_bytes())
+    data[chunk.chunk_start_offset + chunk.chunk_length // 2] ^= 1
+    (tmp_path / "damaged.mcap").write_bytes(data)
+    done = rerun(tmp_path / "damaged.mcap", patient=Patient)
+    assert all(row.beyond == 0 for row in done.rows)
+    assert done.rows[0].same > 5
+    assert "can be read" in done.notes[-1]
+    assert not done.holds
+
+
+def test_an_encoder_with_a_thread_of_its_own_is_not_rerun(tmp_path):
+    rig, encoders = with_tasks(load_rig("utah96"), ["text"])
+    log = tmp_path / "text.mcap"
+    Recorder(log, [], identity(rig, encoders), {RIG_PART: rig_text(rig)}).stop()
+    with pytest.raises(ConfigError, match=r"the encoder 'layered' works in a thread of its own.*--from translator"):
+        rerun(log, "encoder")
+    done = rerun(log)
+    assert done.first == "translator"
+    assert done.notes[0] == "the encoder 'layered' depends on the machine's speed and was not rerun"
+    assert not done.holds  # nothing was compared
+
+
+def test_faults_that_were_put_in_are_named(log):
+    told = metadata(log) | {"sim_faults": "open"}
+    assert "faults were put into this run (open)" in _span(None, None, Patient, set(), told)[2][0]
