@@ -94,9 +94,9 @@ ax.set(yticks=range(3), yticklabels=list(result), xlim=(0.5, 1), xlabel="right o
 figure.tight_layout()
 
 # %% [markdown]
-# Features beat pixels by little, and the 80 numbers of the code hold less than 1,024 pixels do. What the code has instead:
-# it is short, its numbers are all alike (mean 0, variance about 1), and there is a generator behind it. That is what makes
-# it a good thing to read from a brain.
+# Features hardly beat pixels, and the 80 numbers of a code hold less than 1,024 pixels do. What the code has instead: it is
+# short, no number of it matters more than another, and there is a generator behind it. That is what makes it a good thing
+# to read from a brain.
 #
 # ## Arithmetic with codes
 #

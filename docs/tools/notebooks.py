@@ -136,10 +136,11 @@ def main() -> None:
     os.environ |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     for source in sources():
         if not asked or any(source.name.startswith(name) for name in asked):
-            start = time.perf_counter()
-            path = run(source)
-            size_kb = path.stat().st_size / 1e3
-            sys.stdout.write(f"{path.name}: {time.perf_counter() - start:.0f} s, {size_kb:.0f} kB\n")
+            start, before = time.perf_counter(), os.times()
+            path, after = run(source), os.times()
+            cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
+            took = f"{time.perf_counter() - start:.0f} s, {cpu_s:.0f} s of CPU"
+            sys.stdout.write(f"{path.name}: {took}, {path.stat().st_size / 1e3:.0f} kB\n")
 
 
 if __name__ == "__main__":
