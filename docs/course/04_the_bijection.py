@@ -131,9 +131,9 @@ row([tiled(sheet, 12)], ["seen; read from spikes; written to cells and read back
 order = np.argsort(-brain.most_hz)[:60]
 expected = brain.rates_hz(gray(data.test[some]))
 row(
-    [a[:, order].T / a[:, order].max() for a in (expected, written.clip(0))],
-    ["what 60 cells do, 12 pictures", "what the map would ask of them"],
-    inches=3,
+    [a[:, order] / a[:, order].max() for a in (expected, written.clip(0))],
+    ["what 60 cells do (12 pictures, one a row)", "what the map would ask of them"],
+    inches=1.2,
 )
 
 # %% [markdown]
@@ -159,7 +159,8 @@ print(f"a 90 % interval holds the number in {each:.1%} of cases, the 90 % ellips
 # %% [markdown]
 # ## Exercises
 #
-# 1. Fit `gls` and `bijection` to 300 trials only. Which decodes better now? Why does `fit_map("chosen", ...)` exist?
+# 1. Fit `gls` and `bijection` to 300 trials only. Is the bijection still better at decoding, and what does it pay? What would
+#    `fit_map("chosen", ...)` do?
 # 2. The brain `utah96` has 96 sites, all in a patch of 1.5 degrees. How many canonical pairs correlate above 0.3 there?
 # 3. Write the code of a picture with the map of *another* brain (seed 1), read it with the right one. What comes back?
 #
@@ -184,5 +185,5 @@ wrong = painted(best.to_machine(theirs.to_brain(test[0][some])))
 row([tiled(torch.cat([to_float(data.test[some]), wrong]), 12)], ["3. written with another brain's map"], inches=1.9)
 
 # %% [markdown]
-# 1\. With few trials couplings learn the trials' noise; `chosen` compares by cross-validation within the trials and then takes
-# a linear map. 3\. Every brain has its own map: what is a shoe to one is noise to another.
+# 1\. It still decodes better, and pays with a share of the encoding; with so few trials couplings are little more than their
+# linear start. `chosen` compares by cross-validation within the trials, and up to 2,000 of them tries linear maps only. 3\. Every brain has its own map: what is a shoe to one is noise to another.
