@@ -312,7 +312,11 @@ def config_root() -> Path:
 
 
 def names(kind: str) -> list[str]:
-    """Return the stems shipped under ``hardware_configs/kind``, sorted."""
+    """Return the stems shipped under ``hardware_configs/kind``, sorted.
+
+    >>> "utah96" in names("rigs"), "neuroport96" in names("stimulators")
+    (True, True)
+    """
     return sorted(path.stem for path in (config_root() / kind).glob("*.yaml"))
 
 
@@ -338,6 +342,10 @@ def load_rig(name: str, calibration: Path | None = None, *, uncalibrated: bool =
 
     ``uncalibrated`` takes nominal values instead, for those who are about to measure. Raises ``ConfigError`` naming
     file, key and remedy.
+
+    >>> rig = load_rig("utah96")
+    >>> rig.electrodes, rig.config.encoder.model, rig.config.modulator.pulse_width_us
+    (96, 'luminance-32', 170)
     """
     path = find("rigs", name)
     config = load_model(RigConfig, path)

@@ -52,7 +52,7 @@ for name, run in runs.items():
     line = ax.plot(run.scores.mean(1), label=f"{name}: mean of 40")[0]
     ax.plot(run.scores.max(1), ":", color=line.get_color(), label=f"{name}: best of 40")
 ax.set(xlabel="generation", ylabel="rate (Hz)")
-ax.legend(fontsize=8)
+ax.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
 figure.tight_layout()
 
 # %% [markdown]
@@ -114,8 +114,10 @@ row([winners["evolved, CMA-ES"], best], [f"clothes {fresh['evolved, CMA-ES']:.1f
 # %%
 dice = np.random.default_rng(1)
 chance = evolve(Genetic(painter.dim, seed=0), painter.images, lambda images: dice.random(len(images)), 15)
-rate = [float(brain.rates_hz(painter.images(codes))[:, unit].mean()) for codes in chance.codes[[0, 7, 14]]]
-print("1. selected by chance, mean rate in generations 0, 7, 14: " + ", ".join(f"{hz:.1f}" for hz in rate) + " Hz")
+for generation in (0, 7, 14):
+    living = chance.codes[generation]
+    hz, length = float(brain.rates_hz(painter.images(living))[:, unit].mean()), np.linalg.norm(living, axis=1).mean()
+    print(f"1. selected by chance, generation {generation}: mean rate {hz:.1f} Hz, mean length of codes {length:.1f}")
 deaf = evolve(
     Genetic(painter.dim, seed=0),
     painter.images,
@@ -131,3 +133,7 @@ found = evolve(Cma(waves.dim, seed=0), waves.images, rate_of(v1.rates_hz, cell, 
 picture = waves.images(found.best()[None])[0]
 row([picture], [f"2. what cell {cell} wants"], inches=2.2)
 print(f"2. its field lies at x = {v1.x[cell]:.2f}, y = {v1.y[cell]:.2f} (shares of the picture, from the lower left)")
+
+# %% [markdown]
+# 1\. Every mutation makes codes longer, and at first the rate rises with them, without any selection; then it stays. So a curve
+# that rises needs this control too.
