@@ -2,8 +2,8 @@
 # # 0. A first percept
 #
 # A visual prosthesis turns a camera's pictures into currents, and currents into spots of light, *phosphenes*, which a
-# blind person sees. In this notebook you are the whole device: you carry one picture through eight hops, from the street
-# to the cortex of a simulated patient. **This is a research simulator, not a medical device.**
+# blind person sees. In this notebook you are the whole device: you carry one picture through eight hops, from the
+# street to the cortex of a simulated patient. **This is a research simulator, not a medical device.**
 #
 # You need `pip install 'prosthesis[laptop]'`. Everything runs on one core of a laptop in less than a minute.
 
@@ -18,9 +18,10 @@ from prosthesis.timing import NS_PER_S, ManualClock
 # %% [markdown]
 # ## The patient
 #
-# A *rig* names everything: camera, encoder, array, stimulator, link and the *world*, which is the simulated patient. This
-# one has 16 arrays of 64 electrodes in the left visual cortex. Where on the cortex an electrode lies decides where in the
-# visual field its phosphene is seen: the cortex is a distorted map of the field. Each blue disc below is one phosphene.
+# A *rig* names everything: camera, encoder, array, stimulator, link and the *world*, which is the simulated patient.
+# This one has 16 arrays of 64 electrodes in the left visual cortex. Where on the cortex an electrode lies decides
+# where in the visual field its phosphene is seen: the cortex is a distorted map of the field. Each blue disc below is
+# one phosphene.
 
 # %%
 from prosthesis_sim.gallery import choice_of
@@ -35,8 +36,8 @@ figure.tight_layout()
 print(f"{rig.electrodes} electrodes; {scene.seen.sum()} of them evoke a phosphene")
 
 # %% [markdown]
-# All lie to the *right* of the place looked at: the left hemisphere sees the right half of the world. They are small near
-# that place and large far from it: most of the cortex looks at the centre.
+# All lie to the *right* of the place looked at: the left hemisphere sees the right half of the world. They are small
+# near that place and large far from it: most of the cortex looks at the centre.
 #
 # ## Hops 1 and 2: a camera frame becomes a machine code
 #
@@ -58,9 +59,9 @@ row([frame.rgb, code.values.reshape(code.shape)], ["1. camera", f"2. machine cod
 # %% [markdown]
 # ## Hops 3, 4 and 5: activity, currents, and the guard
 #
-# The *translator* asks, for each electrode, how active the cortex should be there: it looks at the map at the place of
-# that electrode's phosphene. The *modulator* turns activity into current by what calibration measured of this patient.
-# The *guard* has the last word: it never raises a current, and may lower it.
+# The *translator* asks, for each electrode, how active the cortex should be there: it looks at the map at the place
+# of that electrode's phosphene. The *modulator* turns activity into current by what calibration measured of this
+# patient. The *guard* has the last word: it never raises a current, and may lower it.
 
 # %%
 from prosthesis.limits import guard_limits
@@ -88,13 +89,13 @@ for found in interventions:
     print(f"guard, {found.tier}: {found.rule} {found.worst:.3g} {found.unit} on {found.electrodes} electrodes")
 
 # %% [markdown]
-# "Advisory" means: reported, not enforced. Published human thresholds lie above the charge that is known to be safe in
-# animals; a guard that enforced that would show nothing, and one that kept silent about it would lie.
+# "Advisory" means: reported, not enforced. Published human thresholds lie above the charge that is known to be safe
+# in animals; a guard that enforced that would show nothing, and one that kept silent about it would lie.
 #
 # ## Hops 6, 7 and 8: the air, the implant, and the percept
 #
-# The pattern is sealed and sent. The implant is silent until it is armed, checks its own limits, and makes pulses. Then the
-# simulated cortex answers.
+# The pattern is sealed and sent. The implant is silent until it is armed, checks its own limits, and makes pulses.
+# Then the simulated cortex answers.
 
 # %%
 from prosthesis_sim.measure import connect
@@ -120,16 +121,20 @@ for _ in range(8):
     seq += 1
     send(allowed, seq)
 percept = emulator.world.percept(seq, 0, 0)
-row([code.values.reshape(code.shape), percept.image], ["2. machine code", f"8. percept: {percept.visible} phosphenes"], inches=3.2)
+row(
+    [code.values.reshape(code.shape), percept.image],
+    ["2. machine code", f"8. percept: {percept.visible} phosphenes"],
+    inches=3.2,
+)
 
 # %% [markdown]
-# That is what this person would see: edges of a street, in the right half of the field, as spots of light. Which pictures
-# survive such a channel, and what a network should keep of them, is what the rest of this course is about.
+# That is what this person would see: edges of a street, in the right half of the field, as spots of light. Which
+# pictures survive such a channel, and what a network should keep of them, is what the rest of this course is about.
 #
 # ## The letter E, with other implants
 #
-# The same letter through four arrays, each in the patient it is placed in. The orange outline is where the letter should
-# be. (All arrays are in the [gallery](../gallery.md).)
+# The same letter through four arrays, each in the patient it is placed in. The orange outline is where the letter
+# should be. (All arrays are in the [gallery](../gallery.md).)
 
 # %%
 figure, axes = plt.subplots(1, 4, figsize=(13, 3.6))
@@ -158,7 +163,7 @@ twice = replace(wanted, amplitude_ua=2 * wanted.amplitude_ua)
 less, found, _ = guard.allow(twice, guard.initial(), 1 / 30)
 print(f"1. {np.count_nonzero(less.amplitude_ua < twice.amplitude_ua)} of {np.count_nonzero(twice.amplitude_ua)} driven")
 for one in found:
-    print(f"   {one.tier}: {one.rule}, {one.electrodes} electrodes, worst {one.worst:.3g} {one.unit}, limit {one.limit:.3g}")
+    print(f"   {one.tier}: {one.rule}, on {one.electrodes}: worst {one.worst:.3g}, limit {one.limit:.3g} {one.unit}")
 
 
 # %%
@@ -167,11 +172,12 @@ def shown(patient, seconds):
     global clock, session
     clock = ManualClock(NS_PER_S)
     person, session = connect(rig, load_world(rig.config.world), patient, clock)
-    seq = 1
+    seq = 0
     while session.arm().refusal is not Refusal.NONE:
-        send(modulator.silent(seq, clock.now_ns()), seq)
         seq += 1
-    for seq in range(seq, seq + round(30 * seconds)):
+        send(modulator.silent(seq, clock.now_ns()), seq)
+    for _ in range(round(30 * seconds)):
+        seq += 1
         send(allowed, seq)
     return person.world.percept(seq, 0, 0)
 
@@ -183,7 +189,7 @@ row(
 )
 
 # %% [markdown]
-# 2\. Thresholds differ from person to person, so one person's calibration drives another's electrodes too little or too
-# much: *calibration is part of the device*. 3\. This patient's brightness settles and stays; whether real ones fade within
-# seconds of video is not known ([the fit to published data](../results/human_cortex.md) would say so, for trains given 3 %
-# of the time; `--world human_v1_habituating` is such a patient).
+# 2\. Thresholds differ from person to person, so one person's calibration drives another's electrodes too little or
+# too much: *calibration is part of the device*. 3\. This patient's brightness settles and stays; whether real ones
+# fade within seconds of video is not known ([the fit to published data](../results/human_cortex.md) would say so, for
+# trains given 3 % of the time; `--world human_v1_habituating` is such a patient).

@@ -2,14 +2,13 @@
 # # 1. Deconvolution and DCGAN
 #
 # A generator turns a short list of random numbers into a picture. It does so with layers that run a convolution
-# backwards. Here you see what such a layer does, how a stack of them makes pictures, and why a good score says less than
-# you think.
+# backwards. Here you see what such a layer does, how a stack of them makes pictures, and why a good score says less
+# than you think.
 #
-# You need `pip install 'prosthesis[laptop,train]'`; the last section also wants Fashion-MNIST, once
-# (`apt-get install dataset-fashion-mnist`, or your download of it, its folder named in `PROSTHESIS_FASHION_MNIST`).
+# You need `pip install 'prosthesis[laptop,train]'`; the last section also wants Fashion-MNIST, once (`apt-get install
+# dataset-fashion-mnist`, or your download of it, its folder named in `PROSTHESIS_FASHION_MNIST`).
 
 # %%
-import numpy as np
 import torch
 from show import plt, row
 from torch import nn
@@ -25,8 +24,8 @@ random = torch.Generator().manual_seed(0)
 # ## A convolution is a matrix; "deconvolution" is its transpose
 #
 # A convolution takes a weighted sum of each neighbourhood. It is linear, so it is a matrix, big and mostly empty. A
-# *transposed* convolution multiplies by that matrix's transpose: it does not undo the convolution, it *spreads* each number
-# over a neighbourhood, and adds where the spreads overlap. The name "deconvolution" stuck all the same.
+# *transposed* convolution multiplies by that matrix's transpose: it does not undo the convolution, it *spreads* each
+# number over a neighbourhood, and adds where the spreads overlap. The name "deconvolution" stuck all the same.
 #
 # We check that with the inner product: $\langle Ax, y\rangle = \langle x, A^\top y\rangle$ for any $x$ and $y$.
 
@@ -40,14 +39,18 @@ with torch.no_grad():
     print(f"<x, A'y> = {float((x * up(y)).sum()):.6f}")
     basis = torch.eye(64).reshape(64, 1, 8, 8)
     matrix = up(basis).reshape(64, 256).T
-row([(matrix.T.abs() > 0).numpy().astype(float)], ["A as a matrix: 64 numbers from 256 pixels (white: not zero)"], inches=2.2)
+row(
+    [(matrix.T.abs() > 0).numpy().astype(float)],
+    ["A as a matrix: 64 numbers from 256 pixels (white: not zero)"],
+    inches=2.2,
+)
 
 # %% [markdown]
 # ## What one layer draws
 #
-# One number in, one kernel out. With a stride of 2 neighbouring kernels are 2 pixels apart; a kernel 4 wide overlaps evenly.
-# A kernel 3 wide does not: some pixels get four contributions, others one, and a *checkerboard* appears, whatever the
-# weights (Odena et al. 2016). This is why DCGAN's kernels are 4 wide.
+# One number in, one kernel out. With a stride of 2 neighbouring kernels are 2 pixels apart; a kernel 4 wide overlaps
+# evenly. A kernel 3 wide does not: some pixels get four contributions, others one, and a *checkerboard* appears,
+# whatever the weights (Odena et al. 2016). This is why DCGAN's kernels are 4 wide.
 
 # %%
 fields = []
@@ -76,8 +79,8 @@ print(" -> ".join("x".join(map(str, shape)) for shape in [(100, 1, 1), *shapes])
 print(f"{sum(p.numel() for p in network.parameters()):,} weights")
 
 # %% [markdown]
-# Untrained, it draws a gray nothing. Trained for 34 minutes on two cores against a discriminator that learns to tell its pictures
-# from real clothes, it draws clothes. Both below are of random codes, none chosen.
+# Untrained, it draws a gray nothing. Trained for 34 minutes on two cores against a discriminator that learns to tell
+# its pictures from real clothes, it draws clothes. Both below are of random codes, none chosen.
 
 # %%
 trained = load_artefact("dcgan-fashion")
@@ -89,9 +92,9 @@ row([tiled(untrained, 8), tiled(trained.generate(codes), 8)], ["untrained", "tra
 # %% [markdown]
 # ## The space of codes
 #
-# Codes between two codes give pictures between two pictures: nothing was copied. We walk at equal *angles*: random codes of
-# 100 dimensions all have nearly the same length (10), so a straight line between two of them leaves the shell on which the
-# network was trained (White 2016).
+# Codes between two codes give pictures between two pictures: nothing was copied. We walk at equal *angles*: random
+# codes of 100 dimensions all have nearly the same length (10), so a straight line between two of them leaves the
+# shell on which the network was trained (White 2016).
 
 # %%
 pictures = sheets(trained)
@@ -121,20 +124,21 @@ ax.set(xlabel=f"{card.distance}, 0 = real pictures, 1 = noise", title=f"DCGAN, {
 figure.tight_layout()
 
 # %% [markdown]
-# A *random code* comes near the floor: its pictures look like clothes. It has seen no picture at all! Keep that in mind for
-# notebook 3, where a "brain reader" that ignores the brain gets the same excellent distance.
+# A *random code* comes near the floor: its pictures look like clothes. It has seen no picture at all! Keep that in
+# mind for notebook 3, where a "brain reader" that ignores the brain gets the same excellent distance.
 #
 # ## Exercises
 #
 # 1. How many of the 256 x 64 numbers of A' are not zero, and why about 16 in each column?
-# 2. A straight line between two codes: how long is its middle, compared with its ends? What does the generator draw there?
+# 2. A straight line between two codes: how long is its middle, compared with its ends? What does the generator draw
+#    there?
 # 3. The distance is biased in the number of pictures. Compute it real against real for 250, 500 and 2000 pictures.
 #
 # ## Answers
 
 # %%
 inside = (matrix.abs() > 0).sum(0)
-print(f"1. {int(inside.sum())} of {matrix.numel()}; {int(inside.max())} in a column: a kernel is 4 x 4, less at the border")
+print(f"1. {int(inside.sum())} of {matrix.numel()}; {int(inside.max())} in a column (4 x 4 a kernel)")
 ends = codes[:2]
 straight = torch.stack([ends[0] * (1 - t) + ends[1] * t for t in torch.linspace(0, 1, 8)])
 print("2. lengths on the way: " + " ".join(f"{float(code.norm()):.1f}" for code in straight))
@@ -149,5 +153,5 @@ for count in (250, 500, 2000):
     print(f"3. {count} real against {count} real pictures: {frechet(one, other):.2f}")
 
 # %% [markdown]
-# 3\. The fewer the pictures, the larger the distance, though both sets are real. So only distances of the same number of
-# pictures may be compared; the [results](../results/generators.md) take 10,000.
+# 3\. The fewer the pictures, the larger the distance, though both sets are real. So only distances of the same number
+# of pictures may be compared; the [results](../results/generators.md) take 10,000.

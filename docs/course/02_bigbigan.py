@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 2. BigBiGAN: a code for every picture
 #
-# DCGAN makes pictures of codes. To *read* a brain we also need the way back: the code of a picture. A bidirectional GAN
-# (Donahue & Simonyan 2019) trains an encoder E together with the generator G: a discriminator looks at *pairs*, a real
-# picture with E's code for it, or a random code with G's picture of it, and tries to tell which is which. It can be
-# fooled only if E and G undo each other.
+# DCGAN makes pictures of codes. To *read* a brain we also need the way back: the code of a picture. A bidirectional
+# GAN (Donahue & Simonyan 2019) trains an encoder E together with the generator G: a discriminator looks at *pairs*, a
+# real picture with E's code for it, or a random code with G's picture of it, and tries to tell which is which. It can
+# be fooled only if E and G undo each other.
 #
 # The code z = E(x) is this project's **machine code**: 80 numbers that say what is in the picture.
 #
@@ -31,9 +31,9 @@ print(f"pictures {tuple(shown.shape)} -> codes {tuple(codes.shape)} -> pictures 
 # %% [markdown]
 # ## There and back
 #
-# Test pictures, which training has not seen, and under each G(E(x)). What returns is the *kind* of thing and its rough
-# shape; writing and patterns are lost. The loss is not a bug: 1,024 pixels do not fit through 80 numbers, and nobody told
-# the network that pixels matter.
+# Test pictures, which training has not seen, and under each G(E(x)). What returns is the *kind* of thing and its
+# rough shape; writing and patterns are lost. The loss is not a bug: 1,024 pixels do not fit through 80 numbers, and
+# nobody told the network that pixels matter.
 
 # %%
 row([tiled(sheets(model)["reconstructions"], 16)], ["test pictures, and below each G(E(x))"], inches=4)
@@ -41,9 +41,9 @@ row([tiled(sheets(model)["reconstructions"], 16)], ["test pictures, and below ea
 # %% [markdown]
 # ## Is it really *this* picture's code?
 #
-# A generator that always drew *some* shirt would look just as good. So we ask: of two reconstructions, the picture's own and
-# another's, which is more like the picture? That is *two-alternative forced choice* (2AFC); chance is 0.5. The control
-# permutes the pairs: it uses the very same reconstructions, each for the wrong picture.
+# A generator that always drew *some* shirt would look just as good. So we ask: of two reconstructions, the picture's
+# own and another's, which is more like the picture? That is *two-alternative forced choice* (2AFC); chance is 0.5.
+# The control permutes the pairs: it uses the very same reconstructions, each for the wrong picture.
 
 # %%
 from prosthesis_train.scores.two_afc import two_afc
@@ -56,8 +56,8 @@ for name, made in (("G(E(x))", again), ("G(E(x)), pairs permuted", wrong)):
 # %% [markdown]
 # ## What is in a code?
 #
-# Codes of one kind of clothes lie together. Below, two directions of the code space: the two in which the means of the ten
-# classes differ most, fitted on one half of the pictures and shown on the other.
+# Codes of one kind of clothes lie together. Below, two directions of the code space: the two in which the means of
+# the ten classes differ most, fitted on one half of the pictures and shown on the other.
 
 # %%
 z, labels = codes.numpy(), data.test_labels[:2000]
@@ -74,8 +74,8 @@ ax.legend(fontsize=8, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5),
 figure.tight_layout()
 
 # %% [markdown]
-# How much a code says can be measured with a *linear probe*: the best linear reader of classes. Beside it stand the raw
-# pixels, the control that is most often forgotten.
+# How much a code says can be measured with a *linear probe*: the best linear reader of classes. Beside it stand the
+# raw pixels, the control that is most often forgotten.
 
 # %%
 from prosthesis_train.scores.card import in_batches
@@ -88,15 +88,15 @@ for name, of in sides.items():
     train, test = (in_batches(of, part).flatten(1).numpy() for part in (some, shown))
     result[name] = probe(train, data.train_labels[:4000], test, labels, steps=300)
 figure, ax = plt.subplots(figsize=(5.5, 2))
-for at, (name, found) in enumerate(result.items()):
+for at, found in enumerate(result.values()):
     ax.barh(at, found.top1, xerr=[[found.top1 - found.low], [found.high - found.top1]], color="#0072B2", height=0.6)
 ax.set(yticks=range(3), yticklabels=list(result), xlim=(0.5, 1), xlabel="right of ten classes, 95 % intervals")
 figure.tight_layout()
 
 # %% [markdown]
-# Features hardly beat pixels, and the 80 numbers of a code hold less than 1,024 pixels do. What the code has instead: it is
-# short, no number of it matters more than another, and there is a generator behind it. That is what makes it a good thing
-# to read from a brain.
+# Features hardly beat pixels, and the 80 numbers of a code hold less than 1,024 pixels do. What the code has instead:
+# it is short, no number of it matters more than another, and there is a generator behind it. That is what makes it a
+# good thing to read from a brain.
 #
 # ## Arithmetic with codes
 #
@@ -127,8 +127,13 @@ with torch.no_grad():
         chain.append(model.generate(model.encode(chain[-1])[0]))
     row([tiled(torch.cat(chain), 11)], ["1. again and again"], inches=1.2)
     draws = codes[:1] + sigma[:1] * torch.randn(8, codes.shape[1], generator=torch.Generator().manual_seed(0))
-    row([tiled(torch.cat([shown[:1], model.generate(draws)]), 9)], ["2. a picture, and eight codes drawn for it"], inches=1.2)
-print(f"2. variance within one picture's codes {float((sigma**2).mean()):.3f}, between pictures {float(codes.var(0).mean()):.3f}")
+    row(
+        [tiled(torch.cat([shown[:1], model.generate(draws)]), 9)],
+        ["2. a picture, and eight codes drawn for it"],
+        inches=1.2,
+    )
+within, between = float((sigma**2).mean()), float(codes.var(0).mean())
+print(f"2. variance within one picture's codes {within:.3f}, between pictures {between:.3f}")
 
 # %%
 sneakers = codes[torch.as_tensor(labels == 7)][:8]

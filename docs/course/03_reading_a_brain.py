@@ -1,12 +1,12 @@
 # %% [markdown]
 # # 3. Reading a brain, and its controls
 #
-# Someone looks at a picture; their visual cortex answers with spikes. Can we paint what they saw? Yes: decode the machine
-# code from the spikes, and let the generator paint it. But a generator paints beautiful pictures of *anything*, so this
-# notebook is mostly about controls.
+# Someone looks at a picture; their visual cortex answers with spikes. Can we paint what they saw? Yes: decode the
+# machine code from the spikes, and let the generator paint it. But a generator paints beautiful pictures of
+# *anything*, so this notebook is mostly about controls.
 #
-# The brain here is simulated: 600 model cells of primary visual cortex ([what they do](../brains.md)). For real recordings
-# the same code applies ([how to bring yours](../responses.md)).
+# The brain here is simulated: 600 model cells of primary visual cortex ([what they do](../brains.md)). For real
+# recordings the same code applies ([how to bring yours](../responses.md)).
 #
 # You need `pip install 'prosthesis[laptop,train]'` and Fashion-MNIST (notebook 1 says how).
 
@@ -27,8 +27,8 @@ brain, data, random = frozen_brain("tuned600", seed=0), open_images("fashion", 3
 # %% [markdown]
 # ## What a cell sees
 #
-# Each model cell has a *receptive field*: a patch of the picture, an orientation, a spatial frequency. Its rate is high
-# when its patch holds edges of its kind. Here are three cells' spikes to ten pictures, 20 presentations each.
+# Each model cell has a *receptive field*: a patch of the picture, an orientation, a spatial frequency. Its rate is
+# high when its patch holds edges of its kind. Here are three cells' spikes to ten pictures, 20 presentations each.
 
 # %%
 pictures = gray(data.test[:10])
@@ -46,9 +46,9 @@ figure.tight_layout()
 row([tiled(to_float(data.test[:10]), 10)], ["the ten pictures"], inches=1.2)
 
 # %% [markdown]
-# Spikes are noisy: the same picture gets another count every time. How well could *anything* predict a cell's counts? The
-# *noise ceiling* is the correlation of one trial with the mean that it scatters about. No reader can be blamed for what lies
-# above it.
+# Spikes are noisy: the same picture gets another count every time. How well could *anything* predict a cell's counts?
+# The *noise ceiling* is the correlation of one trial with the mean that it scatters about. No reader can be blamed
+# for what lies above it.
 
 # %%
 test = gray(data.test[:400])
@@ -64,8 +64,9 @@ print(f"{alive.sum()} of {brain.n} cells fire at all; median ceiling {np.median(
 # %% [markdown]
 # ## The reader
 #
-# 3,000 training pictures are shown once each. A *ridge regression* maps 600 spike counts to the 80 numbers of the machine
-# code; how strongly it is held back is chosen by leave-one-out on the training trials. Then the generator paints.
+# 3,000 training pictures are shown once each. A *ridge regression* maps 600 spike counts to the 80 numbers of the
+# machine code; how strongly it is held back is chosen by leave-one-out on the training trials. Then the generator
+# paints.
 
 # %%
 from prosthesis_train.scores.card import in_batches
@@ -105,8 +106,9 @@ row([tiled(sheet, 16)], ["seen; G(E(x)), the best the code can do; read from 200
 # - a **random code**: the generator paints what it likes;
 # - the **mean code**: always the same picture.
 #
-# The reader's card scores every row alike. Scores *of sets* (the Frechet distance) compare two heaps of pictures; scores
-# *of pairs* ask which picture belongs to which, and each has its null: what random orders of the same answers get.
+# The reader's card scores every row alike. Scores *of sets* (the Frechet distance) compare two heaps of pictures;
+# scores *of pairs* ask which picture belongs to which, and each has its null: what random orders of the same answers
+# get.
 
 # %%
 from IPython.display import Markdown
@@ -141,14 +143,15 @@ figure.tight_layout()
 Markdown("| condition | verdict |\n|---|---|\n" + "\n".join(f"| {r.condition} | {r.verdict} |" for r in card.rows))
 
 # %% [markdown]
-# Look at the left plot again. The permuted pairs have *exactly* the reader's distance, for it is the same heap of pictures.
-# And a random code, which has never met a brain, is hardly worse: its pictures look like clothes, and no more is asked.
-# **A Frechet distance cannot show that something was read.** Only scores of pairs can, and only beside their controls.
+# Look at the left plot again. The permuted pairs have *exactly* the reader's distance, for it is the same heap of
+# pictures. And a random code, which has never met a brain, is hardly worse: its pictures look like clothes, and no
+# more is asked. **A Frechet distance cannot show that something was read.** Only scores of pairs can, and only beside
+# their controls.
 #
 # ## More trials, fewer cells
 #
-# How much does a reader owe to the number of trials and of cells? *Latent error* is the squared error of decoded codes as a
-# share of their variance: 1 is what always guessing the mean would get.
+# How much does a reader owe to the number of trials and of cells? *Latent error* is the squared error of decoded
+# codes as a share of their variance: 1 is what always guessing the mean would get.
 
 # %%
 from prosthesis_train.reading.judging import latent_error
@@ -161,7 +164,8 @@ axes[0].set(xlabel="training trials", ylabel="latent error", ylim=(0, 1.05), xti
 cells = (10, 30, 100, 300, int(alive.sum()))
 order = random.permutation(alive.sum())
 errors = [
-    latent_error(Ridge(train_rates[:, order[:k]]).read(train_codes, test_rates[:, order[:k]]), test_codes) for k in cells
+    latent_error(Ridge(train_rates[:, order[:k]]).read(train_codes, test_rates[:, order[:k]]), test_codes)
+    for k in cells
 ]
 axes[1].semilogx(cells, errors, "o-", color="#0072B2")
 axes[1].set(xlabel="cells", xticks=cells, xticklabels=cells)
@@ -174,8 +178,8 @@ figure.tight_layout()
 #
 # 1. Fit the reader to *permuted* training pairs, ten times over, and take each one's 2AFC. Are all of them 0.5?
 # 2. Read the mean of all four presentations instead of one. How much does the latent error fall?
-# 3. The cells answer only the contrast of their patch. Which of a picture's properties can no reader of these cells know?
-#    Look at pictures whose brightness you inverted.
+# 3. The cells answer only the contrast of their patch. Which of a picture's properties can no reader of these cells
+#    know? Look at pictures whose brightness you inverted.
 #
 # ## Answers
 
@@ -196,10 +200,10 @@ r = [np.corrcoef(a, b)[0, 1] for a, b in zip(same, other, strict=True)]
 print(f"3. rates to a picture and to its negative correlate by {np.mean(r):.2f} over cells")
 
 # %% [markdown]
-# 1\. Their mean is near 0.5, but single ones lie farther from it than an interval over pictures allows: a wrong map still keeps
-# alike what is alike, and is right or wrong about many pictures at once. So the null of a reader must come from *refits*
-# (`Reading.null_codes`), not from the pictures alone.
+# 1\. Their mean is near 0.5, but single ones lie farther from it than an interval over pictures allows: a wrong map
+# still keeps alike what is alike, and is right or wrong about many pictures at once. So the null of a reader must
+# come from *refits* (`Reading.null_codes`), not from the pictures alone.
 #
-# 3\. Half of these cells (the complex ones) answer light and dark edges alike, and all of them take the mean off, so the
-# picture's overall brightness is lost at once, and its polarity partly. What a reader paints there comes from the generator,
-# which knows that clothes are light on black: a *prior*, not a reading.
+# 3\. Half of these cells (the complex ones) answer light and dark edges alike, and all of them take the mean off, so
+# the picture's overall brightness is lost at once, and its polarity partly. What a reader paints there comes from the
+# generator, which knows that clothes are light on black: a *prior*, not a reading.

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 5. A closed loop: what does this neuron want to see?
 #
-# So far the pictures were given. Now the neuron chooses: codes become pictures, pictures become spikes, and the codes whose
-# pictures were answered most breed. No gradient, no model of the neuron: only its rate. This is how Ponce et al. (2019)
-# found what cells of the inferior temporal cortex of monkeys respond to.
+# So far the pictures were given. Now the neuron chooses: codes become pictures, pictures become spikes, and the codes
+# whose pictures were answered most breed. No gradient, no model of the neuron: only its rate. This is how Ponce et
+# al. (2019) found what cells of the inferior temporal cortex of monkeys respond to.
 #
 # You need `pip install 'prosthesis[laptop,train]'`; Fashion-MNIST only for the control (notebook 1 says how).
 
@@ -37,9 +37,9 @@ score = rate_of(brain.rates_hz, unit, spikes, duration_s=0.2)
 # %% [markdown]
 # ## Two ways to breed
 #
-# The *genetic algorithm* of that paper keeps the best ten of forty codes and lets the others' children mix and mutate.
-# *CMA-ES* moves and stretches a cloud of codes towards high scores. Both see the same painter: the generator of notebook 2,
-# with codes of 120 numbers.
+# The *genetic algorithm* of that paper keeps the best ten of forty codes and lets the others' children mix and
+# mutate. *CMA-ES* moves and stretches a cloud of codes towards high scores. Both see the same painter: the generator
+# of notebook 2, with codes of 120 numbers.
 
 # %%
 painter = of_artefact(load_artefact("bigbigan-fashion120"))
@@ -66,8 +66,8 @@ print(f"of the 40 codes of the first generation {left[10]} have descendants in g
 # %% [markdown]
 # ## Is that more than luck?
 #
-# The best of 1,600 *noisy* scores is a lucky one, so winners are shown again, fifty times, and only these fresh spikes count.
-# And the control: 1,600 natural pictures, the best of them by the same noisy score, shown again too.
+# The best of 1,600 *noisy* scores is a lucky one, so winners are shown again, fifty times, and only these fresh
+# spikes count. And the control: 1,600 natural pictures, the best of them by the same noisy score, shown again too.
 
 # %%
 from prosthesis_train.data.images import open_images
@@ -84,29 +84,35 @@ winners |= {f"evolved, {name}": painter.images(run.best()[None])[0] for name, ru
 fresh = {name: again(picture) for name, picture in winners.items()}
 row(list(winners.values()), [f"{name}\n{fresh[name]:.1f} Hz" for name in winners], inches=2.2)
 lucky = runs["genetic"].scores[-1].max()
-print(f"the genetic algorithm's last winner had a score of {lucky:.1f} Hz; shown again it got {fresh['evolved, genetic']:.1f} Hz")
+print(f"the genetic algorithm's last winner: score {lucky:.1f} Hz, shown again {fresh['evolved, genetic']:.1f} Hz")
+
 
 # %% [markdown]
-# Read the numbers before you believe the pictures. A generator of clothes can only evolve what looks like clothes; whether that
-# is more than the best photograph differs from cell to cell. Over 20 cells fixed in advance the
+# Read the numbers before you believe the pictures. A generator of clothes can only evolve what looks like clothes;
+# whether that is more than the best photograph differs from cell to cell. Over 20 cells fixed in advance the
 # [results](../results/braincodes.md) say: for cells like these, not surely; for cells of primary visual cortex, yes.
 #
 # ## Another painter
 #
-# What is found depends on what can be drawn. `cosines` is no trained network: 4,096 waves with the spectrum of natural scenes.
+# What is found depends on what can be drawn. `cosines` is no trained network: 4,096 waves with the spectrum of
+# natural scenes.
 
 # %%
 waves = cosines(64, 32)
 run = evolve(Cma(waves.dim, seed=0), waves.images, score, generations)
 best = waves.images(run.best()[None])[0]
-row([winners["evolved, CMA-ES"], best], [f"clothes {fresh['evolved, CMA-ES']:.1f} Hz", f"waves {again(best):.1f} Hz"], inches=2.2)
+row(
+    [winners["evolved, CMA-ES"], best],
+    [f"clothes {fresh['evolved, CMA-ES']:.1f} Hz", f"waves {again(best):.1f} Hz"],
+    inches=2.2,
+)
 
 # %% [markdown]
 # ## Exercises
 #
 # 1. Replace selection by chance: give every picture a random score. What does the mean rate do over the generations?
-# 2. Take a cell of primary visual cortex (`frozen_brain("tuned600", 0)`, a unit that answers) and evolve with waves. What
-#    does the winner look like, and where?
+# 2. Take a cell of primary visual cortex (`frozen_brain("tuned600", 0)`, a unit that answers) and evolve with waves.
+#    What does the winner look like, and where?
 # 3. A real electrode sometimes hears nothing. Give a third of the scores as NaN. Does the loop still climb?
 #
 # ## Answers
@@ -135,5 +141,5 @@ row([picture], [f"2. what cell {cell} wants"], inches=2.2)
 print(f"2. its field lies at x = {v1.x[cell]:.2f}, y = {v1.y[cell]:.2f} (shares of the picture, from the lower left)")
 
 # %% [markdown]
-# 1\. Every mutation makes codes longer, and at first the rate rises with them, without any selection; then it stays. So a curve
-# that rises needs this control too.
+# 1\. Every mutation makes codes longer, and at first the rate rises with them, without any selection; then it stays.
+# So a curve that rises needs this control too.

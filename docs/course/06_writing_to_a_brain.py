@@ -1,12 +1,13 @@
 # %% [markdown]
 # # 6. Writing to a brain, and reading back what was written
 #
-# The last step closes the whole loop. A picture becomes a machine code; the bijection says what activity a *sighted* brain
-# would show at 96 electrodes; currents are found that should evoke it; the guard, the link and the implant have their say; the
-# tissue answers; the array records that answer; and the same map reads it back and paints it.
+# The last step closes the whole loop. A picture becomes a machine code; the bijection says what activity a *sighted*
+# brain would show at 96 electrodes; currents are found that should evoke it; the guard, the link and the implant have
+# their say; the tissue answers; the array records that answer; and the same map reads it back and paints it.
 #
-# **A research simulator.** Nobody can ask a blind person's cortex what it would do if it saw. The map is fitted to a *simulated
-# sighted* population at the same sites, and how far a real patient's cortex differs is not known ([more](../writing.md)).
+# **A research simulator.** Nobody can ask a blind person's cortex what it would do if it saw. The map is fitted to a
+# *simulated sighted* population at the same sites, and how far a real patient's cortex differs is not known
+# ([more](../writing.md)).
 #
 # You need `pip install 'prosthesis[laptop,train]'`. The pictures are patches of photographs that come with it.
 
@@ -30,8 +31,8 @@ print(f"{rig.electrodes} electrodes, {len(sites)} in use; codes of {code_map.d} 
 # %% [markdown]
 # ## What is wanted
 #
-# The map asks for rates. A current can only *raise* activity: wherever a sighted cell would fall below its spontaneous rate,
-# the wish is lost.
+# The map asks for rates. A current can only *raise* activity: wherever a sighted cell would fall below its
+# spontaneous rate, the wish is lost.
 
 # %%
 codes = encode(artefact, data.test)
@@ -41,16 +42,19 @@ impossible = float((wanted < 0).mean())
 figure, ax = plt.subplots(figsize=(6, 2.4))
 ax.hist(wanted.ravel(), 80, color="#0072B2")
 ax.axvspan(wanted.min(), 0, color="#D55E00", alpha=0.2)
-ax.set(xlabel="wanted rate above spontaneous (Hz)", ylabel="site x picture", title=f"{impossible:.0%} cannot be written")
+ax.set(
+    xlabel="wanted rate above spontaneous (Hz)", ylabel="site x picture", title=f"{impossible:.0%} cannot be written"
+)
 figure.tight_layout()
 
 # %% [markdown]
 # ## Through the whole path
 #
-# Each picture is held for 200 ms of video: translator, modulator, guard, sealed link, implant, pulses, tissue, all in simulated
-# time. Four ways are compared:
+# Each picture is held for 200 ms of video: translator, modulator, guard, sealed link, implant, pulses, tissue, all in
+# simulated time. Four ways are compared:
 #
-# - **code map**: an exact map, with currents solved for *together*, for neighbours that pulse together add to each other;
+# - **code map**: an exact map, with currents solved for *together*, for neighbours that pulse together add to each
+#   other;
 # - **code map, curves alone**: the same wishes, each electrode set as if it were alone;
 # - **scrambled map** (control): the same rates at the wrong sites;
 # - **retinotopic luminance**: what today's prostheses do, brightness to brightness, no code at all.
@@ -61,7 +65,9 @@ from prosthesis_sim.loop import rowwise_r
 evoked = {}
 for arm in arms(patient, seed=0, every=True):
     stage = Stage(patient)
-    evoked[arm.name] = np.stack([stage.show(arm, arm.code(z, p)) for z, p in zip(codes, data.test, strict=True)])[:, sites]
+    evoked[arm.name] = np.stack([stage.show(arm, arm.code(z, p)) for z, p in zip(codes, data.test, strict=True)])[
+        :, sites
+    ]
 figure, axes = plt.subplots(1, 4, figsize=(12, 3), sharex=True, sharey=True)
 for ax, (name, hz) in zip(axes, evoked.items(), strict=True):
     ax.plot(wanted.ravel(), hz.ravel(), ".", ms=2, color="#0072B2")
@@ -74,9 +80,9 @@ figure.tight_layout()
 # %% [markdown]
 # ## Read back and painted
 #
-# The array records what it evoked; the map turns that into a code; the generator paints the code. Five rows: the picture; its
-# code painted, the best that could come; what the sighted brain's own answers would read as; what was written, read back; and
-# the control.
+# The array records what it evoked; the map turns that into a code; the generator paints the code. Five rows: the
+# picture; its code painted, the best that could come; what the sighted brain's own answers would read as; what was
+# written, read back; and the control.
 
 # %%
 sighted = patient.brain.rates_hz((data.test @ np.array([0.2126, 0.7152, 0.0722]) / 255).astype(np.float32))[:, sites]
@@ -94,7 +100,11 @@ rows = [
     painted(code_map.to_machine(evoked["code map"] + rest)),
     painted(code_map.to_machine(evoked["scrambled map"] + rest)),
 ]
-row([tiled(torch.cat(rows), 16)], ["picture; its code; read from sight; written and read back; the scrambled map"], inches=3.4)
+row(
+    [tiled(torch.cat(rows), 16)],
+    ["picture; its code; read from sight; written and read back; the scrambled map"],
+    inches=3.4,
+)
 for name, hz in evoked.items():
     back = code_map.to_machine(hz + rest)
     r = np.nan_to_num(rowwise_r(codes.T, back.T)).mean()
@@ -103,8 +113,8 @@ for name, hz in evoked.items():
 # %% [markdown]
 # ## On the sites
 #
-# The same for one picture, on the array. What is asked for and what comes differ where neighbours spill over, where the guard
-# or the stimulator caps a current, and where less than nothing was wanted.
+# The same for one picture, on the array. What is asked for and what comes differ where neighbours spill over, where
+# the guard or the stimulator caps a current, and where less than nothing was wanted.
 
 # %%
 x, y = (np.asarray(rig.calibration.column(name))[sites] for name in ("x_deg", "y_deg"))
@@ -121,18 +131,19 @@ plt.show()
 # %% [markdown]
 # ## What this shows, and what not
 #
-# The map's wishes arrive, and can be read back; the same rates at the wrong sites read back as next to nothing. What does not
-# follow: that a person would *see* the picture. Cells of different tuning lie
-# at one site and are driven together; the code map knows one rate a site; and nobody has yet written a code to a human cortex.
+# The map's wishes arrive, and can be read back; the same rates at the wrong sites read back as next to nothing. What
+# does not follow: that a person would *see* the picture. Cells of different tuning lie at one site and are driven
+# together; the code map knows one rate a site; and nobody has yet written a code to a human cortex.
 #
-# The same loop, live from a camera and as a film: `prosthesis demo --loop`. The figures over three brains and three sets of
-# pictures, at 96 and at 1,024 electrodes: [results](../results/braincodes.md).
+# The same loop, live from a camera and as a film: `prosthesis demo --loop`. The figures over three brains and three
+# sets of pictures, at 96 and at 1,024 electrodes: [results](../results/braincodes.md).
 #
 # ## Exercises
 #
-# 1. Do the neighbours hear an electrode that is driven alone? Look at one site wanted at 0.8 of its most, all others at 0.
-# 2. How near do evoked rates come to the *sighted brain's own* answers, rather than to the map's wishes? Which loss is larger:
-#    the map's or the stimulation's?
+# 1. Do the neighbours hear an electrode that is driven alone? Look at one site wanted at 0.8 of its most, all others
+#    at 0.
+# 2. How near do evoked rates come to the *sighted brain's own* answers, rather than to the map's wishes? Which loss
+#    is larger: the map's or the stimulation's?
 # 3. Show each picture for 400 ms instead of 200 (`writing.HELD`). Does the reading improve?
 #
 # ## Answers
@@ -160,7 +171,11 @@ one = writing.Arm("one site", Only(sites[middle]), best.modulator, best.code)
 alone = Stage(patient).show(one, one.code(codes[0], data.test[0]))[sites]
 near = np.argsort(np.hypot(x - x[middle], y - y[middle]))[:5]
 asked = 0.8 * rig.calibration.column("evoked_hz")[sites[middle]]
-print(f"1. asked for {asked:.1f} Hz; the site and its four neighbours: " + ", ".join(f"{hz:.1f}" for hz in alone[near]) + " Hz")
+print(
+    f"1. asked for {asked:.1f} Hz; the site and its four neighbours: "
+    + ", ".join(f"{hz:.1f}" for hz in alone[near])
+    + " Hz"
+)
 by_map, by_both = (np.nan_to_num(rowwise_r((sighted - rest).T, hz.T)).mean() for hz in (wanted, evoked["code map"]))
 print(f"2. with the sighted brain's own rates: the map's wishes r {by_map:.2f}, what was evoked r {by_both:.2f}")
 writing.HELD = 12
@@ -170,6 +185,7 @@ r6, r12 = (np.nan_to_num(rowwise_r(wanted.T, hz.T)).mean() for hz in (evoked["co
 print(f"3. evoked against wanted by site: r {r6:.2f} after 200 ms, {r12:.2f} after 400 ms")
 
 # %% [markdown]
-# 1\. Alone, an electrode reaches its site and hardly anything else at this distance (0.4 mm); together, in one raster slot,
-# neighbours add to each other's current. 2\. Stimulation loses nearly nothing here: what is lost is lost between the sighted
-# answers and the map, which knows of a picture only what 80 numbers say. Better codes and maps, not more current.
+# 1\. Alone, an electrode reaches its site and hardly anything else at this distance (0.4 mm); together, in one raster
+# slot, neighbours add to each other's current. 2\. Stimulation loses nearly nothing here: what is lost is lost
+# between the sighted answers and the map, which knows of a picture only what 80 numbers say. Better codes and maps,
+# not more current.

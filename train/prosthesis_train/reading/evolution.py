@@ -181,9 +181,9 @@ def evolve(
 
     Raises ``ProsthesisError`` when a generation has no score at all.
 
-    >>> def images(codes):
+    >>> def images(codes):  # whose first pixel is what the unit wants
     ...     return codes[:, :, None]
-    >>> run = evolve(Genetic(dim=3, seed=0), images, lambda shown: shown[:, 0, 0], generations=20)  # wants a large first
+    >>> run = evolve(Genetic(dim=3, seed=0), images, lambda shown: shown[:, 0, 0], generations=20)
     >>> bool(run.scores[-1].mean() > run.scores[0].mean() + 1)
     True
     """

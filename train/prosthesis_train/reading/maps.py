@@ -47,7 +47,7 @@ def fit_map(kind: str, machine: F64, brain: F64, seed: int = 0) -> CodeMap:
     >>> codes = random.standard_normal((200, 3))
     >>> rates = codes @ random.standard_normal((3, 8)) + 10  # eight sites, no noise
     >>> found = fit_map("gls", codes, rates)
-    >>> bool(np.allclose(found.to_machine(found.to_brain(codes)), codes)), bool(np.allclose(found.to_brain(codes), rates))
+    >>> bool(np.allclose(found.to_brain(codes), rates)), bool(np.allclose(found.to_machine(rates), codes))
     (True, True)
     """
     if kind not in KINDS:
