@@ -24,10 +24,10 @@ random = torch.Generator().manual_seed(0)
 # ## A convolution is a matrix; "deconvolution" is its transpose
 #
 # A convolution takes a weighted sum of each neighbourhood. It is linear, so it is a matrix, big and mostly empty. A
-# *transposed* convolution multiplies by that matrix's transpose: it does not undo the convolution, it *spreads* each
-# number over a neighbourhood, and adds where the spreads overlap. The name "deconvolution" stuck all the same.
+# *transposed* convolution multiplies by that matrix's transpose A': it does not undo the convolution, it *spreads*
+# each number over a neighbourhood, and adds where the spreads overlap. The name "deconvolution" stuck all the same.
 #
-# We check that with the inner product: $\langle Ax, y\rangle = \langle x, A^\top y\rangle$ for any $x$ and $y$.
+# We check that with the inner product: ⟨Ax, y⟩ = ⟨x, A'y⟩ for any x and y.
 
 # %%
 down = nn.Conv2d(1, 1, 4, stride=2, padding=1, bias=False)

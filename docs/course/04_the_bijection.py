@@ -47,7 +47,7 @@ test = codes_of(data.test[:600]), answers(data.test[:600])
 # the 80 numbers that are *about* the code, and u, the rest, its **nuisance**: the noise, and whatever these cells do
 # that the code does not say.
 #
-# $$f: (z, u) \leftrightarrow r \qquad q = rL, \quad u = r - qM$$
+# **f : (z, u) ↔ r**, with **q = r L** and **u = r − q M**
 #
 # Which 80 directions L are about the code? *Canonical correlation* finds, pair by pair, the direction of the codes
 # and the direction of the responses that correlate most.
@@ -70,7 +70,8 @@ figure.tight_layout()
 #
 # Take one pair, both sides with variance 1, correlated by c. The best guess of the response from the code is c times
 # it; the best guess of the code from the response is also c times it. But the inverse of "times c" is "times 1/c"! An
-# exact map must choose: $c^{p}$ encodes best at p = 1 and decodes best at p = -1. Let us walk from one to the other.
+# exact map must choose: c to the power p encodes best at p = 1 and decodes best at p = -1. Let us walk from one to
+# the other.
 
 # %%
 exponents = np.linspace(1, -1, 9)

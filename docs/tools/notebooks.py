@@ -60,6 +60,25 @@ def run(source: Path) -> Path:
     return path
 
 
+def rewrite(source: Path) -> Path:
+    """Take a source's prose over into its notebook, whose code must be the same; its outputs stay."""
+    import jupytext
+    import nbformat
+
+    path = source.with_suffix(".ipynb")
+    notebook, meant = nbformat.read(path, as_version=4), jupytext.read(source, fmt="py:percent").cells
+    if [_code(cell) for cell in notebook.cells] != [_code(cell) for cell in meant]:
+        raise SystemExit(f"{source.name}: its code has changed too; run it without --prose")
+    for cell, new in zip(notebook.cells, meant, strict=True):
+        cell.source = new.source
+    nbformat.write(notebook, path)
+    return path
+
+
+def _code(cell: Any) -> str:
+    return str(cell.source) if cell.cell_type == "code" else ""
+
+
 def _in(folder: Path) -> dict[str, Any]:
     return {"metadata": {"path": str(folder)}}
 
@@ -131,13 +150,14 @@ def main() -> None:
     """Run the course, or the notebooks that are named."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("names", nargs="*", help="beginnings of names, e.g. 00 03 (default: all)")
-    asked = parser.parse_args().names
+    parser.add_argument("--prose", action="store_true", help="only take changed prose over; outputs stay")
+    asked = parser.parse_args()
     # no debugger's warning, and nothing of the machine's in the outputs
     os.environ |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     for source in sources():
-        if not asked or any(source.name.startswith(name) for name in asked):
+        if not asked.names or any(source.name.startswith(name) for name in asked.names):
             start, before = time.perf_counter(), os.times()
-            path, after = run(source), os.times()
+            path, after = (rewrite if asked.prose else run)(source), os.times()
             cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
             took = f"{time.perf_counter() - start:.0f} s, {cpu_s:.0f} s of CPU"
             sys.stdout.write(f"{path.name}: {took}, {path.stat().st_size / 1e3:.0f} kB\n")

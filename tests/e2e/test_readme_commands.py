@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -30,9 +31,9 @@ NOT_HERE = {
 }
 # until Ctrl-C: run for so many seconds, then interrupted
 ENDLESS = {
-    "prosthesis sim utah96": 6,
-    "prosthesis run utah96 --source synthetic:bar": 6,
-    "prosthesis run utah96 --task text,face,obstacle": 12,
+    "prosthesis sim utah96": 20,
+    "prosthesis run utah96 --source synthetic:bar": 20,
+    "prosthesis run utah96 --task text,face,obstacle": 30,
 }
 WITH_A_PATIENT = ("prosthesis run ", "prosthesis calibrate ")
 NEEDS_TRAINING = ("prosthesis score ", "prosthesis study ", "prosthesis export ", "prosthesis demo --loop")
@@ -90,18 +91,23 @@ def patient(place: Path) -> Iterator[None]:
         yield
     finally:
         child.terminate()
-        child.communicate(timeout=20)
+        child.communicate(timeout=60)
 
 
 def until_interrupted(command: str, place: Path, seconds: float) -> None:
-    child = subprocess.Popen(arguments(command), cwd=place, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    # a test run in the background ignores Ctrl-C, and its children would too
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    child = subprocess.Popen(arguments(command), cwd=place, preexec_fn=heed, **pipes)
     try:
-        child.wait(seconds)
-        pytest.fail(f"ended by itself with {child.returncode}: {child.communicate()[1][-1000:]}")
-    except subprocess.TimeoutExpired:
+        with pytest.raises(subprocess.TimeoutExpired):  # it must not end by itself
+            child.communicate(timeout=seconds)
         child.send_signal(signal.SIGINT)
-        said = child.communicate(timeout=30)[1]
-    assert child.returncode in (0, 130), said[-2000:]
+        said = child.communicate(timeout=60)[1]
+        assert child.returncode in (0, 130), said[-2000:]
+    finally:
+        child.kill()
+        child.communicate()
 
 
 def to_its_end(command: str, place: Path) -> None:
