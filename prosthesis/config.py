@@ -312,11 +312,7 @@ def config_root() -> Path:
 
 
 def names(kind: str) -> list[str]:
-    """Return the stems shipped under ``hardware_configs/kind``, sorted.
-
-    >>> "utah96" in names("rigs"), "neuroport96" in names("stimulators")
-    (True, True)
-    """
+    """Return the stems shipped under ``hardware_configs/kind``, sorted."""
     return sorted(path.stem for path in (config_root() / kind).glob("*.yaml"))
 
 
