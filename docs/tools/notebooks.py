@@ -30,13 +30,6 @@ def sources() -> list[Path]:
     return sorted(COURSE.glob("[0-9]*.py"))
 
 
-def cells_of(source: Path) -> list[tuple[str, str]]:
-    """Return the kind and text of each cell of a source in the percent format."""
-    import jupytext
-
-    return [(cell.cell_type, cell.source) for cell in jupytext.read(source, fmt="py:percent").cells]
-
-
 def run(source: Path) -> Path:
     """Run a source in a fresh kernel and write the notebook beside it; return its path."""
     import jupytext

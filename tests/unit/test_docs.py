@@ -68,7 +68,7 @@ def test_the_start_page_leads_to_every_page(page: Path) -> None:
 
 def test_the_menu_names_only_pages_that_exist() -> None:
     menu = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
-    named = re.findall(r"([\w/]+)\.md$", menu, re.M)
+    named = re.findall(r"([\w/-]+)\.md$", menu, re.M)
     assert len(named) > 40
     absent = [name for name in named if not any((DOCS / f"{name}{end}").is_file() for end in (".md", ".ipynb"))]
     assert absent == []
