@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 RIG ?= utah96
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench wheel clean
+.PHONY: help demo test check fix bench docs course wheel clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ fix: $(VENV)/.dev ## mend what ruff can
 
 bench: $(VENV)/.laptop ## time the device's hops on this machine, with RIG=utah96
 	$(BIN)/prosthesis bench $(RIG)
+
+docs: $(VENV)/.docs ## write the documentation as a site to build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+course: $(VENV)/.docs ## run the course's notebooks again
+	$(BIN)/python docs/tools/notebooks.py
 
 wheel: $(VENV)/.dev ## build dist/*.whl
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .

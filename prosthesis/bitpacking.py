@@ -23,7 +23,12 @@ def index_bits(tile_electrodes: int) -> int:
 
 
 def pack_codes(codes: U16, bits: int) -> U8:
-    """Return ``codes`` u16[n] < 2**bits, n a multiple of 8, as a bit string u8[n * bits / 8]."""
+    """Return ``codes`` u16[n] < 2**bits, n a multiple of 8, as a bit string u8[n * bits / 8].
+
+    >>> packed = pack_codes(np.arange(8, dtype=np.uint16), bits=3)
+    >>> packed.tobytes().hex(), unpack_codes(packed.tobytes(), bits=3).tolist()
+    ('053977', [0, 1, 2, 3, 4, 5, 6, 7])
+    """
     spread = np.unpackbits(codes.astype(">u2").view(np.uint8)).reshape(-1, 16)
     return np.packbits(spread[:, 16 - bits :])
 

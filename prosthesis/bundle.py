@@ -123,6 +123,10 @@ def load_bundle(name_or_path: str | Path) -> Bundle:
 
     Raises ``ConfigError`` naming file and remedy when the bundle is missing, its manifest wrong, a graph changed, or
     its processor not in this version of the device.
+
+    >>> manifest = load_bundle("edges-32").manifest
+    >>> manifest.kind, manifest.map_shape
+    ('map', (32, 32))
     """
     folder = _folder(name_or_path)
     manifest = load_model(Manifest, folder / MANIFEST)

@@ -39,8 +39,8 @@ class TrainParameters(Strict):
 class ActivityCurve(Strict):
     """What each electrode does between threshold and maximum.
 
-    ``fraction`` [k] are the places measured, 0 at ``threshold_ua`` and 1 at ``max_ua``; ``activity`` [n][k] is the
-    evoked rate over the site's maximum, ``brightness`` [n][k] what the patient reported in 0..1; rows never fall.
+    ``fraction`` [k] are the places measured, 0 at ``threshold_ua`` and 1 at ``max_ua``; ``activity`` [n, k] is the
+    evoked rate over the site's maximum, ``brightness`` [n, k] what the patient reported in 0..1; rows never fall.
     """
 
     fraction: tuple[float, ...]
@@ -51,7 +51,7 @@ class ActivityCurve(Strict):
 class BelowThreshold(Strict):
     """What each site does at currents that are not yet seen: recordings hear more than a person sees.
 
-    ``fraction`` [k] are shares of ``threshold_ua``, rising within 0..1; ``activity`` [n][k] is as in ``ActivityCurve``,
+    ``fraction`` [k] are shares of ``threshold_ua``, rising within 0..1; ``activity`` [n, k] is as in ``ActivityCurve``,
     and never above what it begins with.
     """
 

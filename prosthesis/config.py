@@ -161,6 +161,10 @@ def load_rig(name: str, calibration: Path | None = None, *, uncalibrated: bool =
 
     ``uncalibrated`` takes nominal values instead, for those who are about to measure. Raises ``ConfigError`` naming
     file, key and remedy.
+
+    >>> rig = load_rig("utah96")
+    >>> rig.electrodes, rig.config.encoder.model, rig.config.modulator.pulse_width_us
+    (96, 'luminance-32', 170)
     """
     path = find("rigs", name)
     config = load_model(RigConfig, path)

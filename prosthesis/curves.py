@@ -14,6 +14,10 @@ class Curve:
     """One rising piecewise-linear curve an electrode: ``xs`` and ``ys`` f64[n, k], rows never falling.
 
     Below the first point the curve runs through the origin; beyond the last it is flat.
+
+    >>> curve = Curve(np.array([[0.2, 1.0]]), np.array([[10.0, 50.0]]))  # one electrode, two measured points
+    >>> [float(curve(np.array([x]))[0]) for x in (0.0, 0.1, 0.6, 2.0)]
+    [0.0, 5.0, 30.0, 50.0]
     """
 
     def __init__(self, xs: F64, ys: F64) -> None:
@@ -37,7 +41,11 @@ class Curve:
 
 
 def rising(values: Sequence[float]) -> tuple[float, ...]:
-    """Return the nearest never-falling curve in 0..1, in least squares (pool adjacent violators)."""
+    """Return the nearest never-falling curve in 0..1, in least squares (pool adjacent violators).
+
+    >>> rising([0.0, 0.4, 0.2, 0.9])
+    (0.0, 0.3, 0.3, 0.9)
+    """
     blocks: list[tuple[float, int]] = []
     for value in values:
         total, count = value, 1

@@ -67,6 +67,10 @@ def raster_slots(array: ArrayConfig, arrays: int, groups: int, order: str) -> U8
 
     ``checkerboard`` keeps neighbours in different slots, which beat the other orders in Kasowski & Beyeler 2025
     (arXiv 2501.02084); ``rows`` and ``columns`` sweep.
+
+    >>> from prosthesis.config import load_rig
+    >>> np.bincount(raster_slots(load_rig("utah96").array, 1, 7, "checkerboard")).tolist()
+    [14, 14, 13, 14, 14, 14, 13]
     """
     c = contacts(array)
     if order == "rows":

@@ -21,7 +21,12 @@ I64 = npt.NDArray[np.int64]
 
 
 def readonly(values: npt.ArrayLike, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return ``values`` as a contiguous, read-only array of ``dtype`` (copied only where needed)."""
+    """Return ``values`` as a contiguous, read-only array of ``dtype`` (copied only where needed).
+
+    >>> values = readonly([1, 2], np.float32)
+    >>> values.dtype, values.flags.writeable
+    (dtype('float32'), False)
+    """
     array = np.ascontiguousarray(values, dtype=dtype)
     if array is values:
         array = array.view()

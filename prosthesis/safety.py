@@ -53,7 +53,19 @@ class KnownCap(NamedTuple):
 
 
 class Guard:
-    """The one place that decides what leaves the device."""
+    """The one place that decides what leaves the device.
+
+    >>> from prosthesis.config import load_rig
+    >>> from prosthesis.limits import guard_limits
+    >>> rig = load_rig("utah96")
+    >>> guard, n = Guard(guard_limits(rig)), rig.electrodes
+    >>> asked = readonly(np.full(n, np.nan), np.float32)  # nonsense
+    >>> width, rate = readonly(np.full(n, 170), np.float32), readonly(np.full(n, 300), np.float32)
+    >>> pattern = StimulationPattern(1, 0, asked, width, rate, readonly(np.zeros(n), np.uint8))
+    >>> allowed, found, _ = guard.allow(pattern, guard.initial(), dt_s=1 / 30)
+    >>> float(allowed.amplitude_ua.max()), [one.rule for one in found]
+    (0.0, ['not finite'])
+    """
 
     def __init__(self, limits: GuardLimits) -> None:
         self._limits = limits

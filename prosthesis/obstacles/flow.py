@@ -129,7 +129,7 @@ def rotation_basis(x: F32, y: F32) -> tuple[F32, F32]:
 
     >>> dx, dy = rotation_basis(np.float32([0.0]), np.float32([0.0]))
     >>> dx[:, 0].tolist(), dy[:, 0].tolist()
-    ([0.0, -1.0, 0.0], [1.0, 0.0, 0.0])
+    ([0.0, -1.0, 0.0], [1.0, -0.0, -0.0])
     """
     return np.stack([x * y, -(1 + x * x), y]), np.stack([1 + y * y, -x * y, -x])
 

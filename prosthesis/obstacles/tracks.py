@@ -94,7 +94,7 @@ def growth_of_sizes(sizes: list[tuple[int, float]]) -> tuple[float, float]:
 
     >>> rate, sigma = growth_of_sizes([(k * 250_000_000, k * 0.125) for k in range(5)])
     >>> round(rate, 3), round(sigma, 3)
-    (0.5, 0.281)
+    (0.5, 0.28)
     """
     if len(sizes) < LEAST_SIZES:
         return 0.0, math.inf

@@ -80,7 +80,12 @@ def coverage(array: ElectrodeArray, retinotopy: FieldMap, within_deg: float, spr
 
 
 def covered_share(x_deg: F64, y_deg: F64, radius_deg: F64, within_deg: float) -> float:
-    """Return the share of the disc of ``within_deg`` round the fovea that lies in any phosphene, by sampling it."""
+    """Return the share of the disc of ``within_deg`` round the fovea that lies in any phosphene, by sampling it.
+
+    >>> one = np.array([0.0]), np.array([0.0]), np.array([5.0])  # a phosphene of 5 degrees where one looks
+    >>> round(covered_share(*one, within_deg=10), 2)
+    0.25
+    """
     axis = (np.arange(SAMPLES) + 0.5) * (2 * within_deg / SAMPLES) - within_deg
     disc = axis[:, None] ** 2 + axis[None, :] ** 2 <= within_deg**2
     lit = np.zeros_like(disc)

@@ -30,6 +30,13 @@ class WedgeDipole:
 
     ``alpha`` 1 is the plain dipole in V1, ``b_deg`` infinite the monopole. ``alpha2``, ``alpha3`` are V2's and V3's
     (1/3 and 1/4 in Polimeni et al. 2006); with 0 the map ends where V1 does.
+
+    >>> import numpy as np
+    >>> cortex = WedgeDipole(k_mm=15.0, a_deg=0.7)
+    >>> u_mm, v_mm = cortex.to_tissue(np.array([2.0]), np.array([0.0]))
+    >>> x_deg, y_deg = cortex.to_field(u_mm, v_mm)
+    >>> round(float(u_mm[0]), 3), round(15.0 * math.log(1 + 2.0 / 0.7), 3), round(float(x_deg[0]), 3)
+    (20.249, 20.249, 2.0)
     """
 
     k_mm: float

@@ -110,6 +110,14 @@ class PulseLaw:
 
     p 1, c 0, m 1: charge above a rheobase ``rho`` (van der Grinten et al. 2024), which fits human cortex best.
     p 0, rho 0: Weiss' strength-duration law of chronaxie c and a power m, which fits the retina (``docs/results``).
+
+    >>> law = PulseLaw()
+    >>> one = np.ones(1)
+    >>> state = law.step(at_rest(one), 2 * one, 170 * one, 300 * one, dt_s=0.166)  # twice the threshold current
+    >>> bool(state.activation[0] > 1)
+    True
+    >>> round(float(law.threshold(170 * one, 300 * one, 0.166 * one)[0]), 6)  # of the reference train itself
+    1.0
     """
 
     rheobase: float = 0.5

@@ -37,6 +37,19 @@ class World:
 
     ``person`` is the individual; ``state`` the tissue's. ``step`` and ``percept`` are the compiled path of the laws in
     ``tissue.py``, ``phosphenes.py`` and ``interaction.py``, and tested equal to them.
+
+    >>> from prosthesis.config import load_rig
+    >>> from prosthesis_sim.electrodes import place
+    >>> from prosthesis_sim.patient import load_world
+    >>> rig = load_rig("utah96")
+    >>> world = World(load_world(rig.config.world), place(rig.config.implant, rig.array), patient=0)
+    >>> n, ms = rig.electrodes, 1_000_000
+    >>> current, width = np.full(n, 60, np.float32), np.full(n, 170, np.float32)
+    >>> pulses, slot = np.full(n, 50, np.int32), np.zeros(n, np.uint8)
+    >>> world.step(Delivered(1, 0, 0, 167 * ms, current, width, pulses, slot))
+    >>> percept = world.percept(1, 0, 0)
+    >>> 0 < percept.visible <= n, float(percept.image.max()) <= 1
+    (True, True)
     """
 
     def __init__(self, config: WorldConfig, array: ElectrodeArray, patient: int, day: float = 0.0) -> None:

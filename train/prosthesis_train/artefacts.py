@@ -69,6 +69,10 @@ def load_artefact(name_or_folder: str | Path) -> Artefact:
     """Load a shipped model by name, or any by its folder, and verify every graph against the card.
 
     Raises ``ProsthesisError`` when it is missing or a graph is not the one the card pins.
+
+    >>> model = load_artefact("dcgan-fashion")
+    >>> tuple(model.generate(torch.zeros(2, model.dim_z)).shape)
+    (2, 1, 32, 32)
     """
     folder = Path(name_or_folder)
     if isinstance(name_or_folder, str) and "/" not in name_or_folder:

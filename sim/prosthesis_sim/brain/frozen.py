@@ -34,6 +34,11 @@ def frozen_brain(name: str, seed: int) -> V1 | It:
 
     ``tuned600``: single V1 units all over a picture of 2 degrees. ``utah96``, ``nhp1024``: the rig's electrodes, the
     picture spanning what they cover. ``it``: 300 units that mind place less. Raises ``ConfigError`` for other names.
+
+    >>> brain = frozen_brain("utah96", seed=0)
+    >>> blank = np.zeros((1, 32, 32), np.float32)
+    >>> bool(np.allclose(brain.rates_hz(blank), brain.spontaneous_hz))
+    True
     """
     random = np.random.default_rng([seed, NAMES.index(name) if name in NAMES else 0])
     if name == "tuned600":

@@ -56,6 +56,10 @@ def noise_ceiling(repeats: F64) -> F64:
 
     sqrt(S / (S + N / r)) with the variance S of expected responses over images and N of one trial about them; 0 where
     no signal is left. Raises ``ValueError`` below 2 repeats or 2 images.
+
+    >>> shown = np.arange(4.0)[None, :, None]
+    >>> noise_ceiling(np.repeat(shown, 3, axis=0)).tolist()  # three equal repeats of four images at one site
+    [1.0]
     """
     r, b = repeats.shape[:2]
     if r < 2 or b < 2:

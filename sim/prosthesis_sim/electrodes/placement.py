@@ -32,6 +32,12 @@ def place(choice: ImplantChoice, array: ArrayConfig) -> ElectrodeArray:
     """Return the array's contacts, rotated and moved to each of the rig's placements in turn.
 
     A placement's ``depth_mm`` moves its shallowest contact there, and all others as far.
+
+    >>> from prosthesis.config import load_rig
+    >>> rig = load_rig("nhp1024")
+    >>> placed = place(rig.config.implant, rig.array)
+    >>> len(placed.u_mm), int(placed.placement.max()) + 1, placed.hemisphere
+    (1024, 16, 'left')
     """
     own_mm = np.asarray(array.depths_um) * 1e-3
     u, v = places_mm(array, choice.placements)

@@ -180,6 +180,12 @@ def evolve(
     """Run the loop: ``images`` of codes f64[n,d] are f32[n,h,w] in 0..1, and ``score`` gives f64[n] or NaN.
 
     Raises ``ProsthesisError`` when a generation has no score at all.
+
+    >>> def images(codes):  # whose first pixel is what the unit wants
+    ...     return codes[:, :, None]
+    >>> run = evolve(Genetic(dim=3, seed=0), images, lambda shown: shown[:, 0, 0], generations=20)
+    >>> bool(run.scores[-1].mean() > run.scores[0].mean() + 1)
+    True
     """
     codes, scores, parents = [], [], []
     for generation in range(generations):

@@ -51,7 +51,12 @@ def judge(code_map: CodeMap, machine: F64, brain: F64, others: tuple[F64, F64], 
 
 
 def latent_error(decoded: Floats, machine: Floats) -> float:
-    """Return the mean squared error over the mean variance of the codes: 1 is what their mean would get."""
+    """Return the mean squared error over the mean variance of the codes: 1 is what their mean would get.
+
+    >>> codes = np.random.default_rng(0).standard_normal((100, 5))
+    >>> latent_error(codes, codes), round(latent_error(np.broadcast_to(codes.mean(0), codes.shape), codes), 6)
+    (0.0, 1.0)
+    """
     return float(np.square(decoded - machine).mean() / machine.var(0).mean())
 
 

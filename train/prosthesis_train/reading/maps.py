@@ -42,6 +42,13 @@ def fit_map(kind: str, machine: F64, brain: F64, seed: int = 0) -> CodeMap:
     """Fit one kind of map to codes f64[N, d] and responses f64[N, n] of the same N trials.
 
     Raises ``ProsthesisError`` for an unknown kind, sides of different length, too few trials or numbers not finite.
+
+    >>> random = np.random.default_rng(0)
+    >>> codes = random.standard_normal((200, 3))
+    >>> rates = codes @ random.standard_normal((3, 8)) + 10  # eight sites, no noise
+    >>> found = fit_map("gls", codes, rates)
+    >>> bool(np.allclose(found.to_brain(codes), rates)), bool(np.allclose(found.to_machine(rates), codes))
+    (True, True)
     """
     if kind not in KINDS:
         raise ProsthesisError(f"no map is called '{kind}'; there are: {', '.join(KINDS)}")

@@ -26,6 +26,10 @@ def two_afc(pictures: Tensor, reconstructions: Tensor) -> Choice:
 
     Both are f32[n,...] in any space, row i of one belonging to row i of the other. Pairs share pictures, so the
     interval is that of a U-statistic: variance 4 var(h) / n of Hoeffding's projection h (Hoeffding 1948).
+
+    >>> pictures = torch.randn(50, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    >>> two_afc(pictures, pictures).share, round(two_afc(pictures, pictures.roll(1, 0)).share, 1)  # and each another's
+    (1.0, 0.5)
     """
     if pictures.shape != reconstructions.shape or len(pictures) < 3:
         raise ProsthesisError(
@@ -59,7 +63,12 @@ def unit_rows(images: Tensor) -> Tensor:
 
 
 def wilson(right: int, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share of independent trials (Wilson 1927)."""
+    """Return the 95 % interval of a share of independent trials (Wilson 1927).
+
+    >>> low, high = wilson(50, 100)
+    >>> round(low, 3), round(high, 3)
+    (0.404, 0.596)
+    """
     z2, share = 1.96**2, right / n
     centre, half = share + z2 / (2 * n), 1.96 * (share * (1 - share) / n + z2 / (4 * n * n)) ** 0.5
     return (centre - half) / (1 + z2 / n), (centre + half) / (1 + z2 / n)
