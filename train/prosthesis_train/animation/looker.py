@@ -63,8 +63,7 @@ class Looker(nn.Module):
             nn.Sequential(nn.Conv2d(i, o, 3, s, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU())
             for i, o, s in zip(before, wide, strides, strict=True)
         )
-        self.join = nn.Linear(wide[-1] * (SIDE // 8) ** 2, 64)
-        self.who, self.where = nn.Linear(64, WHO), nn.Linear(64, 2 * LANDMARKS)
+        self.who, self.where = (_told(wide[-1] * (SIDE // 8) ** 2, n) for n in (WHO, 2 * LANDMARKS))
 
     def features(self, pictures: Tensor) -> list[Tensor]:
         """Return what each layer sees; any size of picture."""
@@ -76,8 +75,12 @@ class Looker(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Return who and where."""
-        joined = torch.relu(self.join(self.features(pictures)[-1].flatten(1)))
-        return self.who(joined), self.where(joined).reshape(-1, LANDMARKS, 2)
+        seen = self.features(pictures)[-1].flatten(1)
+        return self.who(seen), self.where(seen).reshape(-1, LANDMARKS, 2)
+
+
+def _told(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, 64, bias=False), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, outputs))
 
 
 def identity(part: Part, number: int) -> F32:
@@ -101,7 +104,7 @@ def train(settings: Settings) -> Looker:
     for step in range(settings.steps):
         pictures, whose, where = _batch(clips, settings.batch, random)
         found_who, found_where = net(pictures)
-        loss = fn.mse_loss(found_who, who[whose]) + 10 * fn.smooth_l1_loss(found_where, where, beta=0.05)
+        loss = 3 * fn.mse_loss(found_who, who[whose]) + 10 * fn.smooth_l1_loss(found_where, where, beta=0.05)
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimiser.step()
