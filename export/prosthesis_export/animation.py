@@ -22,10 +22,11 @@ from torch import Tensor, nn
 
 from prosthesis.animation.animator import GRAPHS, MODEL, Made, open_animator
 from prosthesis.animation.animator import Points as Known
-from prosthesis.bundle import MANIFEST, MODELS, Manifest
+from prosthesis.bundle import MANIFEST, MODELS, Manifest, load_bundle
 from prosthesis.errors import ProsthesisError
 from prosthesis_export.generators import graph
 from prosthesis_train.animation.clips import rendered
+from prosthesis_train.animation.shipped import networks
 from prosthesis_train.methods import animation
 from prosthesis_train.networks.animation import Animator, Points
 from prosthesis_train.training import checkpoint
@@ -91,24 +92,31 @@ def at_side(net: Animator, side: int) -> Animator:
     return net
 
 
-def build(run: Path, out: Path, side: int | None = None) -> Path:
-    """Write the bundle of a run to ``out/animation<side>`` and return that folder.
+def build(source: Path, out: Path, side: int | None = None) -> Path:
+    """Write the bundle of a run, or of a bundle for pictures of another size, to ``out/animation<side>``.
 
     Raises ``ProsthesisError`` when a graph differs from torch.
     """
-    net, settings = animation.load(run)
-    state = checkpoint.load(run / checkpoint.NAME)
+    if (source / MANIFEST).is_file():
+        net, origin = networks(source), load_bundle(source).manifest.origin
+    else:
+        net, settings = animation.load(source)
+        facts = json.loads((source / "settings.json").read_text(encoding="utf-8"))
+        steps = int(checkpoint.load(source / checkpoint.NAME)["step"])
+        origin = (
+            f"{settings.data} of prosthesis_train.animation; {facts['command']}, {steps} steps, "
+            f"commit {facts['commit'][:12]}"
+        )
     side = side or net.size.side
-    facts = json.loads((run / "settings.json").read_text(encoding="utf-8")) | {"steps_done": int(state["step"])}
     folder = out / f"{MODEL.rstrip('0123456789')}{side}"
-    write(at_side(net, side), folder, side, f"{facts['command']}, {facts['steps_done']} steps, commit {facts['commit'][:12]}", settings.data)
+    write(at_side(net, side), folder, side, origin)
     differ = difference(net, folder, side)
     if differ > PARITY:
         raise ProsthesisError(f"{folder}: the graphs differ from torch by {differ:.2g}; at most {PARITY} is allowed")
     return folder
 
 
-def write(net: Animator, folder: Path, side: int, origin: str, data: str) -> None:
+def write(net: Animator, folder: Path, side: int, origin: str) -> None:
     """Write graphs and manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     entries = []
@@ -130,7 +138,7 @@ def write(net: Animator, folder: Path, side: int, origin: str, data: str) -> Non
             "input_size": (side, side),
             "map_shape": None,
             "field_deg": None,
-            "origin": f"{data} of prosthesis_train.animation; {origin}",
+            "origin": origin,
             "licence": "Apache-2.0",
             "built_by": "python -m prosthesis_export.animation RUN",
         }
@@ -177,7 +185,7 @@ def _parts(points: Known) -> tuple[Any, Any]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build the bundle of a run into ``--out`` (default: the models shipped with the device)."""
     parser = argparse.ArgumentParser(prog="python -m prosthesis_export.animation", description=main.__doc__)
-    parser.add_argument("run", type=Path, help="the run's folder, e.g. runs/animation-faces-small64-0")
+    parser.add_argument("run", type=Path, help="its folder, e.g. runs/animation-faces-small64-0; or a bundle's")
     parser.add_argument("--out", type=Path, default=MODELS, metavar="DIR")
     parser.add_argument("--side", type=int, metavar="PX", help="of pictures (default: as trained)")
     asked = parser.parse_args(arguments)

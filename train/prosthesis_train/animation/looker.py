@@ -48,7 +48,7 @@ class Settings:
 
 SHIPPED = {
     "features": Settings(),
-    "judge": Settings(width=24, people=500, first=5000, steps=2000, seed=1),
+    "judge": Settings(width=24, people=2400, first=5000, frames=2, steps=2000, seed=1),
 }
 
 
