@@ -122,7 +122,9 @@ def write(net: Animator, folder: Path, side: int, origin: str) -> None:
     entries = []
     for name, content in zip(FILES, graphs(net, side), strict=True):
         (folder / name).write_bytes(content)
-        entries.append({"file": name, "sha256": hashlib.sha256(content).hexdigest(), **_ends(onnx.load_from_string(content))})
+        entries.append(
+            {"file": name, "sha256": hashlib.sha256(content).hexdigest(), **_ends(onnx.load_from_string(content))}
+        )
     manifest = Manifest.model_validate(
         {
             "schema_version": 0,
@@ -173,7 +175,11 @@ def difference(net: Animator, folder: Path, side: int) -> float:
     seeing, painting = Seeing(net), Painting(net)
     wanted = [seeing(torch.from_numpy(frame[None])) for frame in frames]
     _, flow, visible = painting(torch.from_numpy(frames[:1]), *wanted[0], *wanted[1])
-    pairs = [(known, want) for one, two in zip(found, wanted, strict=True) for known, want in zip(_parts(one), two, strict=True)]
+    pairs = [
+        (known, want)
+        for one, two in zip(found, wanted, strict=True)
+        for known, want in zip(_parts(one), two, strict=True)
+    ]
     pairs += [(made.flow, flow), (made.visible, visible)]
     return max(float(np.abs(ours - theirs[0].numpy()).max()) for ours, theirs in pairs)
 

@@ -1,1 +1,1 @@
-"""Living pictures at run time: a still picture moved by films or a camera, through a bundle and its engine; no torch."""
+"""Living pictures at run time: a still moved by films or a camera, through a bundle and its engine; no torch."""

@@ -35,7 +35,7 @@ class Points:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A painted picture u8[side,side,3], where its places come from f32[h,w,2], how much of the source is seen f32[h,w].
+    """A painted picture u8[side,side,3], where its places come from f32[h,w,2], how much of the source shows f32[h,w].
 
     ``visible`` is 1 where the source's own pixels serve and 0 where they are hidden there and had to be made up.
     """

@@ -49,7 +49,7 @@ class Page:
 
 def _handler(page: Page) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  # the library's name
+        def do_GET(self) -> None:  # the library's name
             """Answer with the page, or with pictures for as long as someone looks."""
             self.send_response(200)
             if self.path != "/film":

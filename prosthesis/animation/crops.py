@@ -45,7 +45,9 @@ def portrait(rgb: U8, detector: Engine, what: str) -> Square:
     """Return the square around the widest face; ``ProsthesisError`` naming ``what`` when there is none."""
     faces = find_faces(rgb, detector)
     if not faces:
-        raise ProsthesisError(f"{what}: no face found; give one that looks at the camera, or --whole for the middle square")
+        raise ProsthesisError(
+            f"{what}: no face found; give one that looks at the camera, or --whole for the middle square"
+        )
     face = max(faces, key=lambda one: one.width)
     size = face.width / FACE_SHARE
     x, y = face.centre

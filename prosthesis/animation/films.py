@@ -13,9 +13,9 @@ from prosthesis.cameras.opencv import Movie
 from prosthesis.config import CameraConfig
 from prosthesis.errors import ProsthesisError
 from prosthesis.messages import F32, U8
+from prosthesis.protocols import FrameSource
 from prosthesis.timing import MonotonicClock
 
-FPS = 15.0
 PANEL = 256  # pixels of a panel in a film
 MARK = "artificial"
 CAMERA = {"width": 640, "height": 480, "fps": 30.0, "field_deg": (60.0, 45.0)}
@@ -25,11 +25,11 @@ CODECS = {".webm": "VP80", ".mp4": "mp4v"}
 def driving(source: str) -> tuple[Iterator[U8], float]:
     """Return the pictures u8[h,w,3] RGB of a movie's file, or of a camera by its URI (``0``), and their pace in 1/s.
 
-    Raises ``ProsthesisError`` when there is no such file, or it cannot be read.
+    Raises ``ProsthesisError`` when there is no such file or camera, or it cannot be read.
     """
     config = CameraConfig.model_validate({"source": source, **CAMERA})
     if source.isdecimal() or ":" in source:
-        return _live(config), config.fps
+        return _live(open_camera(config, MonotonicClock())), config.fps
     path = Path(source)
     if not path.is_file():
         raise ProsthesisError(f"{path}: no such film; check --driving, or give a camera's number")
@@ -37,8 +37,7 @@ def driving(source: str) -> tuple[Iterator[U8], float]:
     return (np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8) for bgr in movie), movie.fps
 
 
-def _live(config: CameraConfig) -> Iterator[U8]:
-    camera = open_camera(config, MonotonicClock())
+def _live(camera: FrameSource) -> Iterator[U8]:
     try:
         while True:
             frame = camera.read(2.0)
@@ -63,7 +62,9 @@ class Film:
         """Write one picture u8[h,w,3]; ``ProsthesisError`` when OpenCV cannot."""
         if self._out is None:
             size = (rgb.shape[1], rgb.shape[0])
-            self._out = cv2.VideoWriter(str(self.path), cv2.VideoWriter.fourcc(*CODECS[self.path.suffix]), self._fps, size)
+            self._out = cv2.VideoWriter(
+                str(self.path), cv2.VideoWriter.fourcc(*CODECS[self.path.suffix]), self._fps, size
+            )
             if not self._out.isOpened():
                 raise ProsthesisError(f"{self.path}: cannot be written; is its folder there and writable?")
         self._out.write(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from prosthesis.errors import ProsthesisError
 from prosthesis_train.animation.people import Kind, Person, bodies, landmarks, motions, somebody
-from prosthesis_train.animation.scene import Body, F32, render
+from prosthesis_train.animation.scene import F32, Body, render
 from prosthesis_train.tasks.task import Part
 
 U8 = npt.NDArray[np.uint8]

@@ -1,6 +1,6 @@
 """A network that looks at rendered faces: who it is (traits) and where eyes and mouth are; its layers are features.
 
-Two are shipped. ``features`` is what the animation networks' perceptual loss compares; ``judge``, wider, of another
+Two are shipped. ``features`` is what the animation networks' perceptual loss compares; ``judge``, of another
 seed and other pictures, only scores: it measures keypoint and identity distances of what they paint.
 """
 
@@ -48,7 +48,7 @@ class Settings:
 
 SHIPPED = {
     "features": Settings(),
-    "judge": Settings(width=24, people=2400, first=5000, frames=2, steps=2000, seed=1),
+    "judge": Settings(people=1000, first=5000, frames=2, seed=1),
 }
 
 
@@ -127,7 +127,7 @@ def _batch(clips: Clips, batch: int, random: torch.Generator) -> tuple[Tensor, T
 @torch.no_grad()
 def told(net: Looker, frames: Tensor) -> tuple[F32, F32]:
     """Return who f32[n,34] and where f32[n,10,2] of pictures f32[n,3,64,64]."""
-    found = [net(some) for some in frames.split(128)]
+    found = [net(frames[k : k + 128]) for k in range(0, len(frames), 128)]
     return torch.cat([one[0] for one in found]).numpy(), torch.cat([one[1] for one in found]).numpy()
 
 
@@ -137,8 +137,17 @@ def save(net: Looker, name: str, settings: Settings, folder: Path) -> None:
     weights = {k: v.numpy().astype(np.float16) for k, v in net.state_dict().items() if "num_batches" not in k}
     np.savez(folder / f"{name}.npz", allow_pickle=False, **weights)
     sha256 = hashlib.sha256((folder / f"{name}.npz").read_bytes()).hexdigest()
-    facts = {"summary": (__doc__ or "").split("\n")[0], "data": "faces rendered by animation.people", "licence": "Apache-2.0"}
-    card = {**facts, "settings": asdict(settings), "command": f"python -m {__spec__.name if __spec__ else __name__} {name}", "sha256": sha256}
+    facts = {
+        "summary": (__doc__ or "").split("\n")[0],
+        "data": "faces rendered by animation.people",
+        "licence": "Apache-2.0",
+    }
+    card = {
+        **facts,
+        "settings": asdict(settings),
+        "command": f"python -m {__spec__.name if __spec__ else __name__} {name}",
+        "sha256": sha256,
+    }
     (folder / f"{name}.json").write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8")
 
 

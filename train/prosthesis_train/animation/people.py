@@ -53,9 +53,7 @@ def somebody(kind: Kind, part: Part, number: int, side: int) -> Person:
     hair = _colour(shade * np.array([1.15, 0.9, 0.65]) * random.uniform(0.8, 1.2, 3))
     cloth = _colour(random.uniform(0.1, 0.9, 3))
     waves = random.normal(0, 6, 3)
-    return Person(
-        kind, traits, skin, hair, cloth, (waves[0], waves[1], waves[2]), _ground(part, random, side)
-    )
+    return Person(kind, traits, skin, hair, cloth, (waves[0], waves[1], waves[2]), _ground(part, random, side))
 
 
 def _colour(values: np.ndarray) -> Colour:
@@ -65,7 +63,7 @@ def _colour(values: np.ndarray) -> Colour:
 
 @functools.cache
 def _photographs(held_out: bool) -> tuple[F32, ...]:
-    return tuple(read_picture(where(p)).astype(np.float32) / 255 for p in WHEELS if p.held_out is held_out)
+    return tuple(np.asarray(read_picture(where(p)) / 255, np.float32) for p in WHEELS if p.held_out is held_out)
 
 
 def _ground(part: Part, random: np.random.Generator, side: int) -> F32:
@@ -127,7 +125,11 @@ def _face(who: Person, pose: dict[str, float]) -> tuple[Body, ...]:
     def part(at: tuple[float, float, float], radii: tuple[float, float, float], colour: Colour, **more: object) -> Body:
         centre = neck + turn @ (size * (np.array(at) - (0, 0.35, 0)))
         return Body(
-            np.asarray(centre, np.float32), turn, np.asarray(size * np.array(radii), np.float32), colour, **more  # type: ignore[arg-type]
+            np.asarray(centre, np.float32),
+            turn,
+            np.asarray(size * np.array(radii), np.float32),
+            colour,
+            **more,  # type: ignore[arg-type]
         )
 
     wide, high = 0.41 + 0.05 * p["width"], 0.52
@@ -204,7 +206,9 @@ def _figure(who: Person, pose: dict[str, float]) -> tuple[Body, ...]:
     for s, side in ((-1, "left"), (1, "right")):
         shoulder, at_hip = hip + up @ _vector(s * 0.17, -0.5, 0), hip + _vector(s * 0.1, 0, 0)
         arm = lean - s * 0.5 + 0.9 * pose[f"arm_{side}"]
-        found += _limb(shoulder, (arm, arm - 0.6 + 0.6 * pose[f"elbow_{side}"]), 0.3, 0.06, s * 0.2, who.cloth, who.skin)
+        found += _limb(
+            shoulder, (arm, arm - 0.6 + 0.6 * pose[f"elbow_{side}"]), 0.3, 0.06, s * 0.2, who.cloth, who.skin
+        )
         leg = 0.5 * pose[f"leg_{side}"]
         found += _limb(at_hip, (leg, leg + 0.3 + 0.3 * pose["knee"]), 0.4, 0.08, s * 0.08, who.hair, who.hair)
     return tuple(found)
@@ -213,10 +217,10 @@ def _figure(who: Person, pose: dict[str, float]) -> tuple[Body, ...]:
 def _limb(
     start: F32, angles: tuple[float, float], length: float, thick: float, z: float, upper: Colour, lower: Colour
 ) -> list[Body]:
-    found, at = [], start + _vector(0, 0, z)
+    found, at = list[Body](), np.asarray(start + _vector(0, 0, z), np.float32)
     for angle, colour in zip(angles, (upper, lower), strict=True):
         turn = turned(0, 0, angle)
-        step = turn @ _vector(0, length, 0)
-        found.append(Body(at + step / 2, turn, _vector(thick, length * 0.6, thick), colour))
-        at = at + step
+        step = np.asarray(turn @ _vector(0, length, 0), np.float32)
+        found.append(Body(np.asarray(at + step / 2, np.float32), turn, _vector(thick, length * 0.6, thick), colour))
+        at = np.asarray(at + step, np.float32)
     return found

@@ -103,7 +103,7 @@ def open_clips(settings: Settings) -> Clips:
     """Return the training part of the clips that the settings name."""
     side = SIZES[settings.size].side
     if settings.data in KINDS:
-        kind = KINDS[KINDS.index(settings.data)]  # type: ignore[arg-type]  # a member, as just seen
+        kind = KINDS[KINDS.index(settings.data)]
         return rendered(kind, "train", settings.people, settings.frames, side, _say)
     return from_folder(Path(settings.data), "train", settings.frames, side)
 
@@ -152,9 +152,7 @@ def losses(net: Animator, source: Tensor, driving: Tensor, eye: looker.Looker, r
     return Losses(pixels, features, *equivariance(of_driving, of_bent, bend))
 
 
-def _step(
-    nets: Networks, source: Tensor, driving: Tensor, eye: looker.Looker, settings: Settings, step: int
-) -> Losses:
+def _step(nets: Networks, source: Tensor, driving: Tensor, eye: looker.Looker, settings: Settings, step: int) -> Losses:
     for group in nets.adam.param_groups:
         group["lr"] = settings.lr * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
     found = losses(nets.net, source, driving, eye, step_random(settings.seed, 2**40 + step))

@@ -25,7 +25,7 @@ SPREAD = 0.01  # variance of the spots that say where keypoints lie, in half pic
 class Size:
     """Widths of the three networks; keypoints and motion see the picture ``shrink`` times smaller.
 
-    ``seeing`` and ``moving`` are hourglasses: width, widest layer, depth. ``painting``: width, widest, halvings, blocks.
+    ``seeing`` and ``moving`` are hourglasses: width, widest, depth. ``painting``: width, widest, halvings, blocks.
     """
 
     side: int

@@ -45,7 +45,10 @@ Bool = npt.NDArray[np.bool_]
 
 def measure(say: Say) -> list[Figure]:
     """Return how often matchers find the same person, and what animating adds; some minutes on one core."""
-    patients, judged = training_patients(RIG, 16), [virtual_patient(RIG, s, DROPOUT, side=SIDE, look="array") for s in SEEDS]
+    patients, judged = (
+        training_patients(RIG, 16),
+        [virtual_patient(RIG, s, DROPOUT, side=SIDE, look="array") for s in SEEDS],
+    )
     right: dict[str, list[list[float]]] = {}
     for way in WAYS:
         squares, labels = pictures(way, np.random.default_rng(7))
@@ -57,13 +60,10 @@ def measure(say: Say) -> list[Figure]:
             net = MatcherNet()
             fit_matcher(net, [source], patients, (STEPS, 96, 1.0, 3e-3), np.random.default_rng([seed, 3]), say)
             right[way].append(_scores(net, judged))
-    found = [
-        _figure(f"same person found of four, {way}", np.array(scores).mean(0)) for way, scores in right.items()
-    ]
+    found = [_figure(f"same person found of four, {way}", np.array(scores).mean(0)) for way, scores in right.items()]
     base = np.array(right[WAYS[0]]).mean(0)
-    for way in WAYS[1:]:
-        found.append(_figure(f"added to moving about by: {way}", np.array(right[way]).mean(0) - base))
-    return [*found, Figure("same person found of four, by guessing", 0.25, "")]
+    added = [_figure(f"added to moving about by: {way}", np.array(right[way]).mean(0) - base) for way in WAYS[1:]]
+    return [*found, *added, Figure("same person found of four, by guessing", 0.25, "")]
 
 
 def _figure(name: str, values: npt.NDArray[np.float64]) -> Figure:
@@ -118,4 +118,4 @@ def moved_about(picture: U8, random: Random) -> U8:
     matrix[:, 2] += random.uniform(-0.03, 0.03, 2) * SQUARE
     moved: F32 = cv2.warpAffine(picture, matrix, (SQUARE, SQUARE)).astype(np.float32)
     side = 1 + random.uniform(-0.25, 0.25) * np.linspace(-1, 1, SQUARE, dtype=np.float32)
-    return noisy(moved * side * random.uniform(0.85, 1.1), random)
+    return noisy(np.asarray(moved * side * random.uniform(0.85, 1.1), np.float32), random)

@@ -14,7 +14,7 @@ import numpy as np
 
 from prosthesis.animation.animator import Animator, open_animator, relative
 from prosthesis.animation.crops import portrait
-from prosthesis.animation.films import MARK, Film
+from prosthesis.animation.films import Film
 from prosthesis.animation.run import Shown
 from prosthesis.bundle import load_bundle
 from prosthesis.engines import open_engine

@@ -23,9 +23,9 @@ from prosthesis_train.animation import looker
 from prosthesis_train.animation.clips import Shot, shot, to_float
 from prosthesis_train.animation.people import landmarks
 from prosthesis_train.animation.scene import Bool, grid, trace, true_motion
+from prosthesis_train.animation.shipped import networks
 from prosthesis_train.networks.animation import Animator, Motion, resized_flow, warped
 from prosthesis_train.networks.animation import grid as places
-from prosthesis_train.animation.shipped import networks
 
 F64 = npt.NDArray[np.float64]
 PEOPLE, FRAMES, DRAWS = 60, 7, 2000
@@ -64,7 +64,8 @@ def remade(net: Animator, of: Shot) -> Clip:
     true = to_float(of.frames())
     source, later = true[:1].expand(len(true) - 1, -1, -1, -1), true[1:]
     made, motion = net(source, net.keypoints(source), net.keypoints(later))
-    still = places(*motion.flow.shape[1:3], source)[None].expand_as(motion.flow)
+    _, h, w, _ = motion.flow.shape
+    still = places(h, w, source)[None].expand_as(motion.flow)
     flow = resized_flow(motion.flow, SIDE, SIDE)
     ways = (made, source, warped(source, flow), net.painter(source, Motion(still, motion.visible)))
     truths = [true_motion(of.scenes[0], scene, SIDE) for scene in of.scenes[1:]]
@@ -84,10 +85,14 @@ def spread(values: F64, seed: int = 0) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def figure(name: str, values: Sequence[float], unit: str, **where: str) -> Figure:
-    """Return the mean of one number a person, with its interval."""
+def figure(
+    name: str, values: Sequence[float], unit: str, grid_title: str = "", row: str = "", column: str = ""
+) -> Figure:
+    """Return the mean of one number a person, with its interval; see ``Figure`` for the grid."""
     array = np.asarray(values, np.float64)
-    return Figure(name, float(array.mean()), unit, *spread(array), f"95 %, {len(array)} people drawn again", **where)
+    low, high = spread(array)
+    how = f"95 %, {len(array)} people drawn again"
+    return Figure(name, float(array.mean()), unit, low, high, how, grid=grid_title, row=row, column=column)
 
 
 def _distances(clips: Sequence[Clip], judge: looker.Looker) -> list[Figure]:
@@ -103,7 +108,7 @@ def _distances(clips: Sequence[Clip], judge: looker.Looker) -> list[Figure]:
                 table[column].append(float(value))
         rows[way] = table
     found = [
-        figure(f"{way}: {column}", values, "", grid="Remade from the first frame", row=way, column=column)
+        figure(f"{way}: {column}", values, "", grid_title="Remade from the first frame", row=way, column=column)
         for way, table in rows.items()
         for column, values in table.items()
     ]
@@ -112,7 +117,14 @@ def _distances(clips: Sequence[Clip], judge: looker.Looker) -> list[Figure]:
         for column, values in rows[way].items():
             saved = np.subtract(values, ours[column]).tolist()
             found.append(
-                figure(f"{way}: {column}", saved, "", grid="Distance saved by living pictures, paired", row=way, column=column)
+                figure(
+                    f"{way}: {column}",
+                    saved,
+                    "",
+                    grid_title="Distance saved by living pictures, paired",
+                    row=way,
+                    column=column,
+                )
             )
     return found
 
@@ -124,10 +136,16 @@ def _motions(clips: Sequence[Clip]) -> list[Figure]:
     still = grid(SIDE).reshape(1, SIDE, SIDE, 2)
     for clip in clips:
         where = clip.moving & ~clip.hidden
-        for name, flow in (("living picture", clip.flow), ("no motion", still), ("DIS on the true pair (peer)", dis(clip))):
+        for name, flow in (
+            ("living picture", clip.flow),
+            ("no motion", still),
+            ("DIS on the true pair (peer)", dis(clip)),
+        ):
             errors[name].append(float(np.linalg.norm(flow - clip.true_flow, axis=-1)[where].mean()) * SIDE / 2)
         areas.append(area_under_curve(1 - clip.visible, clip.hidden))
-    found = [figure(f"flow error where a person is seen in both, {name}", values, "px") for name, values in errors.items()]
+    found = [
+        figure(f"flow error where a person is seen in both, {name}", values, "px") for name, values in errors.items()
+    ]
     return [*found, figure("occlusion map, area under the ROC curve for truly hidden pixels", areas, "")]
 
 
@@ -181,4 +199,6 @@ def _parity(clips: Sequence[Clip]) -> Figure:
     source = animator.points(of[0])
     made = np.stack([animator.make(of[0], source, animator.points(frame)).picture for frame in of[1:]])
     ours = clips[0].made[WAYS[0]].permute(0, 2, 3, 1).numpy() * 255
-    return Figure("bundle in ONNX Runtime from torch, largest difference", float(np.abs(made - ours).max()), "gray levels")
+    return Figure(
+        "bundle in ONNX Runtime from torch, largest difference", float(np.abs(made - ours).max()), "gray levels"
+    )
