@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -61,10 +64,9 @@ class Film:
     def add(self, rgb: U8) -> None:
         """Write one picture u8[h,w,3]; ``ProsthesisError`` when OpenCV cannot."""
         if self._out is None:
-            size = (rgb.shape[1], rgb.shape[0])
-            self._out = cv2.VideoWriter(
-                str(self.path), cv2.VideoWriter.fourcc(*CODECS[self.path.suffix]), self._fps, size
-            )
+            codec = cv2.VideoWriter.fourcc(*CODECS[self.path.suffix])
+            with _quiet():
+                self._out = cv2.VideoWriter(str(self.path), codec, self._fps, (rgb.shape[1], rgb.shape[0]))
             if not self._out.isOpened():
                 raise ProsthesisError(f"{self.path}: cannot be written; is its folder there and writable?")
         self._out.write(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
@@ -73,6 +75,20 @@ class Film:
         """Finish the file."""
         if self._out is not None:
             self._out.release()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep FFmpeg's remarks on WebM's tags from the user's terminal; it has no other switch."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def panel(rgb: U8, text: str = "") -> U8:
