@@ -12,8 +12,8 @@ from prosthesis.faces.detect import find_faces
 from prosthesis.messages import U8
 from prosthesis.protocols import Engine
 
-FACE_SHARE = 0.45  # of the square's side that a face's box takes, as in the rendered portraits
-BELOW = 0.06  # of the square's side that its middle lies above the box's: hair is larger than chin
+FACE_SHARE = 0.52  # of the square's side that a face's box takes, as in the drawn portraits that are found
+BELOW = 0.1  # of the square's side that its middle lies above the box's, in the same
 
 
 @dataclass(frozen=True, slots=True)

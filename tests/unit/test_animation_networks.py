@@ -7,7 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 from prosthesis.errors import ConfigError, ProsthesisError
 from prosthesis_train.animation import looker

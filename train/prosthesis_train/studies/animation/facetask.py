@@ -1,6 +1,6 @@
 """Living pictures as augmentation for the face task: one picture a person is all there is, and more are made of it.
 
-A matcher (``observers.matching``) is trained on percepts of 200 people of the task's training part, four pictures each,
+A matcher (``observers.matching``) is trained on percepts of 120 people of the task's training part, four pictures each,
 and asked which of four pictures shows the same person of forty others. What the four pictures are is what differs:
 one drawing turned, shifted and relit; such, and the drawing animated by other people's movements; or four drawings of
 the person in other poses, which is what the augmentation would have to be as good as.
@@ -34,7 +34,7 @@ from prosthesis_train.tasks.fitted import fitted, stretched
 from prosthesis_train.tasks.task import SQUARE, Random, open_task
 
 RIG, DROPOUT = "utah96", 0.2
-PEOPLE, EACH, STEPS, NETWORKS = 200, 4, 300, 3
+PEOPLE, EACH, STEPS, NETWORKS = 120, 4, 200, 2
 SEEDS, TRIALS = (0, 1, 2), 104
 DRIVERS, DRIVING_FRAMES = 12, 16
 WAYS = ("one picture a person, moved about", "the same, half of them animated", "four true pictures a person")
@@ -46,7 +46,7 @@ Bool = npt.NDArray[np.bool_]
 def measure(say: Say) -> list[Figure]:
     """Return how often matchers find the same person, and what animating adds; some minutes on one core."""
     patients, judged = (
-        training_patients(RIG, 16),
+        training_patients(RIG, 8),
         [virtual_patient(RIG, s, DROPOUT, side=SIDE, look="array") for s in SEEDS],
     )
     right: dict[str, list[list[float]]] = {}
