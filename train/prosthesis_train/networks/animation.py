@@ -225,8 +225,9 @@ def warped(x: Tensor, flow: Tensor) -> Tensor:
 
 
 def resized_flow(flow: Tensor, h: int, w: int) -> Tensor:
-    """Return a flow f32[n,h,w,2] of another size."""
-    return _resized(flow.permute(0, 3, 1, 2), h, w).permute(0, 2, 3, 1)
+    """Return a flow f32[n,h,w,2] of another size; what stands still does so up to the edge."""
+    away = flow - grid(flow.shape[1], flow.shape[2], flow)
+    return grid(h, w, flow) + _resized(away.permute(0, 3, 1, 2), h, w).permute(0, 2, 3, 1)
 
 
 def _resized(x: Tensor, h: int, w: int) -> Tensor:

@@ -34,7 +34,7 @@ from prosthesis_train.tasks.fitted import fitted, stretched
 from prosthesis_train.tasks.task import SQUARE, Random, open_task
 
 RIG, DROPOUT = "utah96", 0.2
-PEOPLE, EACH, STEPS, NETWORKS = 120, 4, 200, 2
+PEOPLE, EACH, STEPS, NETWORKS = 120, 4, 150, 2
 SEEDS, TRIALS = (0, 1, 2), 104
 DRIVERS, DRIVING_FRAMES = 12, 16
 WAYS = ("one picture a person, moved about", "the same, half of them animated", "four true pictures a person")
@@ -46,7 +46,7 @@ Bool = npt.NDArray[np.bool_]
 def measure(say: Say) -> list[Figure]:
     """Return how often matchers find the same person, and what animating adds; some minutes on one core."""
     patients, judged = (
-        training_patients(RIG, 8),
+        training_patients(RIG, 6),
         [virtual_patient(RIG, s, DROPOUT, side=SIDE, look="array") for s in SEEDS],
     )
     right: dict[str, list[list[float]]] = {}

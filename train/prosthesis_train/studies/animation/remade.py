@@ -26,9 +26,10 @@ from prosthesis_train.animation.scene import Bool, grid, trace, true_motion
 from prosthesis_train.animation.shipped import networks
 from prosthesis_train.networks.animation import Animator, Motion, resized_flow, warped
 from prosthesis_train.networks.animation import grid as places
+from prosthesis_train.tasks.faces import TRAITS
 
 F64 = npt.NDArray[np.float64]
-PEOPLE, FRAMES, DRAWS = 60, 7, 2000
+PEOPLE, FRAMES, DRAWS = 40, 5, 2000
 SIDE = 64
 WAYS = ("living picture", "source copied", "warped, nothing painted", "painted, not warped")
 Say = Callable[[str], None]
@@ -53,7 +54,7 @@ def measure(say: Say) -> list[Figure]:
     clips = []
     for number in range(PEOPLE):
         clips.append(remade(net, shot("faces", "test", number, FRAMES + 1, SIDE)))
-        if number % 20 == 19:
+        if number % 10 == 9:
             say(f"remade {number + 1} of {PEOPLE} people")
     return [*_distances(clips, judge), *_motions(clips), *_judged(judge), _parity(clips)]
 
@@ -103,8 +104,9 @@ def _distances(clips: Sequence[Clip], judge: looker.Looker) -> list[Figure]:
         for clip, (who, where) in zip(clips, told, strict=True):
             made_who, made_where = looker.told(judge, clip.made[way])
             away = np.linalg.norm(made_where - where, axis=-1).mean() * SIDE / 2
+            other = apart(made_who, who)
             l1 = float((clip.made[way] - clip.true).abs().mean())
-            for column, value in zip(table, (l1, away, np.sqrt(((made_who - who) ** 2).mean())), strict=True):
+            for column, value in zip(table, (l1, away, other), strict=True):
                 table[column].append(float(value))
         rows[way] = table
     found = [
@@ -127,6 +129,11 @@ def _distances(clips: Sequence[Clip], judge: looker.Looker) -> list[Figure]:
                 )
             )
     return found
+
+
+def apart(one: F32, other: F32) -> float:
+    """Return the rms difference of what the judge can tell of people: hair, beard, glasses, colours."""
+    return float(np.sqrt(((one - other)[..., len(TRAITS) :] ** 2).mean()))
 
 
 def _motions(clips: Sequence[Clip]) -> list[Figure]:
@@ -178,13 +185,13 @@ def _judged(judge: looker.Looker) -> list[Figure]:
     """Return how good the judge itself is, on people of the test part, by the renderer's truth."""
     off, same, other = [], [], []
     for number in range(PEOPLE):
-        one = shot("faces", "test", number, 4, SIDE)
+        one = shot("faces", "test", number, 3, SIDE)
         who, where = looker.told(judge, to_float(one.frames()))
         truth = np.stack([landmarks(scene) for scene in one.scenes])
         off.append(float(np.linalg.norm(where - truth, axis=-1).mean()) * SIDE / 2)
-        same.append(float(np.sqrt(((who[1:] - who[0]) ** 2).mean())))
-        stranger, _ = looker.told(judge, to_float(shot("faces", "test", number + PEOPLE, 4, SIDE).frames()))
-        other.append(float(np.sqrt(((stranger[1:] - who[0]) ** 2).mean())))
+        same.append(apart(who[1:], who[0]))
+        stranger, _ = looker.told(judge, to_float(shot("faces", "test", number + PEOPLE, 3, SIDE).frames()))
+        other.append(apart(stranger[1:], who[0]))
     return [
         figure("the judge itself: landmarks from the true ones", off, "px"),
         figure("the judge itself: identity distance of two frames of one person", same, "rms of traits"),
