@@ -29,7 +29,7 @@ from prosthesis_train.networks.animation import grid as places
 from prosthesis_train.tasks.faces import TRAITS
 
 F64 = npt.NDArray[np.float64]
-PEOPLE, FRAMES, DRAWS = 40, 5, 2000
+PEOPLE, FRAMES, DRAWS = 60, 6, 2000
 SIDE = 64
 WAYS = ("living picture", "source copied", "warped, nothing painted", "painted, not warped")
 Say = Callable[[str], None]
