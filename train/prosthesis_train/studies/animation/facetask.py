@@ -68,7 +68,7 @@ def measure(say: Say) -> list[Figure]:
 
 def _figure(name: str, values: npt.NDArray[np.float64]) -> Figure:
     low, high = spread(values)
-    how = f"95 %, {len(values)} test people of {len(SEEDS)} patients, {NETWORKS} networks averaged"
+    how = f"95 %, {len(values) // len(SEEDS)} test people x {len(SEEDS)} patients, {NETWORKS} networks averaged"
     return Figure(name, float(values.mean()), "", low, high, how)
 
 
