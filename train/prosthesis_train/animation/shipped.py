@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,9 @@ def networks(model: str | Path = MODEL, size: str = "small64") -> Animator:
     net = Animator(SIZES[size])
     wanted = net.state_dict()
     found: dict[str, torch.Tensor] = {}
-    for graph, prefix in zip(bundle.manifest.graphs, ("net.", "net."), strict=True):
+    for graph in bundle.manifest.graphs:
         for constant in onnx.load(bundle.graph_path(graph)).graph.initializer:
-            name = re.sub(f"^{re.escape(prefix)}", "", constant.name)
+            name = constant.name.removeprefix("net.")
             for full in (name, f"keypoints.{name}"):
                 if full in wanted:
                     found[full] = torch.from_numpy(np.array(onnx.numpy_helper.to_array(constant)))
