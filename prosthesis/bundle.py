@@ -19,7 +19,7 @@ from prosthesis.yamlfile import Strict, load_model
 
 MODELS = Path(__file__).resolve().parent / "models"
 MANIFEST = "manifest.json"
-PROCESSORS = (("taskmap", 1), ("latent", 1), ("reading", 1), ("faces", 1), ("obstacle", 1))
+PROCESSORS = (("taskmap", 1), ("latent", 1), ("reading", 1), ("faces", 1), ("obstacle", 1), ("animation", 1))
 
 # a bare name: a manifest can never reach outside its folder
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.onnx$")]

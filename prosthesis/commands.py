@@ -54,9 +54,11 @@ def register(verbs: Verbs) -> None:
     p.add_argument("--dir", type=Path, metavar="DIR", help="where to (default: the user's configuration folder)")
     p.add_argument("--rotate", choices=ROLES, help="replace this end's pair; the old one is refused from then on")
     p.add_argument("--allow", type=Path, metavar="FILE", help="let the device with this public key command the implant")
+    from prosthesis.animation import commands as animation
     from prosthesis.faces import commands as faces
 
     faces.register(verbs)
+    animation.register(verbs)
 
 
 def _add_run(verbs: Verbs) -> None:

@@ -82,19 +82,21 @@ def plain(network: nn.Module) -> nn.Module:
     return network.eval()
 
 
-def graph(network: nn.Module, example: Tensor, source: str, outputs: Sequence[str]) -> bytes:
-    """Return a network as one ONNX file whose batch is free and which keeps no trace of this machine."""
+def graph(
+    network: nn.Module, example: tuple[Tensor, ...], inputs: Sequence[str], outputs: Sequence[str], free: bool = True
+) -> bytes:
+    """Return a network as one ONNX file whose batch is ``free`` and which keeps no trace of this machine."""
     out: Any = io.BytesIO()  # allowed by the older exporter, whatever its annotation says
-    axes = {name: {0: "n"} for name in (source, *outputs)}
+    axes = {name: {0: "n"} for name in (*inputs, *outputs)} if free else None
     with warnings.catch_warnings():
         # the newer exporter needs onnxscript, and writes source paths into every node
         warnings.simplefilter("ignore")
         torch.onnx.export(
             network,
-            (example,),
+            example,
             out,
             opset_version=OPSET,
-            input_names=[source],
+            input_names=list(inputs),
             output_names=list(outputs),
             dynamic_axes=axes,
             training=torch.onnx.TrainingMode.PRESERVE,  # "EVAL" folds a norm into a convolution that others read too
@@ -105,7 +107,7 @@ def graph(network: nn.Module, example: Tensor, source: str, outputs: Sequence[st
     content = bytes(found.SerializeToString())
     if len(content) > MOST_BYTES:
         raise ProsthesisError(
-            f"the {source} graph has {len(content)} bytes, the limit is {MOST_BYTES}; train it smaller"
+            f"the graph of {inputs[0]} has {len(content)} bytes, the limit is {MOST_BYTES}; train it smaller"
         )
     return content
 
@@ -119,10 +121,10 @@ def export(run: Path, folder: Path) -> dict[str, float]:
     settings, generator = trained.settings, torch.Generator().manual_seed(0)
     z = torch.randn(64, trained.dim_z, generator=generator)
     data = open_images(settings.data, settings.side, settings.channels)
-    files = {GENERATOR: graph(trained.generator, z[:2], "z", ["pictures"])}
+    files = {GENERATOR: graph(trained.generator, (z[:2],), ["z"], ["pictures"])}
     shown = to_float(data.test[:64])
     if trained.encoder is not None:
-        files[ENCODER] = graph(Described(trained.encoder), shown[:2], "pictures", ["mean", "sigma", "features"])
+        files[ENCODER] = graph(Described(trained.encoder), (shown[:2],), ["pictures"], ["mean", "sigma", "features"])
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)

@@ -48,4 +48,10 @@ def _bundled(run: Path, scratch: Path) -> Path:
         from prosthesis_export import taskmaps
 
         return taskmaps.build_bundle(run, scratch / "bundle")
-    raise ConfigError(f"{run}: no exporter for this run; there are those of 'train encoder' and 'train bigbigan'")
+    if "mean_net" in keys:
+        from prosthesis_export import animation
+
+        return animation.build(run, scratch / "bundle")
+    raise ConfigError(
+        f"{run}: no exporter for this run; there are those of 'train encoder', 'train bigbigan' and 'train animation'"
+    )

@@ -78,7 +78,7 @@ def test_a_mistyped_verb_is_answered_with_the_nearest(rooms: list[Room], capsys:
     assert exit_code("calibarte", "utah96") == 2
     assert "no verb 'calibarte'; did you mean 'calibrate'?" in capsys.readouterr().err
     assert exit_code("xyzzy") == 2
-    assert "there are: bench, calibrate, check" in capsys.readouterr().err
+    assert "there are: animate, bench, calibrate, check" in capsys.readouterr().err
 
 
 def test_an_error_of_the_users_is_one_line_and_its_exit_code(

@@ -30,7 +30,7 @@ def register(verbs: Verbs) -> None:
         "train networks; 'prosthesis train METHOD --help' lists a method's settings",
         "prosthesis train dcgan --data fashion --side 32 --steps 10000",
     )
-    p.add_argument("method", metavar="METHOD", help="dcgan, bigbigan or encoder")
+    p.add_argument("method", metavar="METHOD", help="dcgan, bigbigan, encoder or animation")
     p.add_argument("settings", nargs=argparse.REMAINDER, metavar="...", help="settings of the method")
     _add_score(verbs)
     add_study(verbs)

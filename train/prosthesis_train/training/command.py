@@ -10,7 +10,7 @@ from pathlib import Path
 from prosthesis.errors import ConfigError
 from prosthesis_train.training.settings import add_settings, default_folder, settings_of
 
-METHODS = ("dcgan", "bigbigan", "encoder")
+METHODS = ("dcgan", "bigbigan", "encoder", "animation")
 
 
 def train(method: str, words: Sequence[str]) -> Path:

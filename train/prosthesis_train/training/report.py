@@ -19,6 +19,7 @@ CURVES = (
     ("D(x) and D(G(z))", ("real", "fake")),
     ("gradient norm of G", ("grad_g",)),
     ("diversity of generated over real pictures", ("diversity",)),
+    ("losses of pictures and keypoints", ("loss_pixels", "loss_points", "loss_jacobians")),
     ("losses through the patients", ("loss_task", "loss_picture")),
     ("share that the trained observer reads", ("read",)),
     ("charge over that of a white map", ("charge",)),
