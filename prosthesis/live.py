@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from prosthesis.encoders.switching import Switchboard
 from prosthesis.errors import ConfigError, LinkError
 from prosthesis.messages import Refusal
-from prosthesis.session import Session
+from prosthesis.protocols import StimulatingSession
 
 WORDS = "task NAME, tone brightness=0.1 contrast=1.2, stop, arm, reset"
 
@@ -19,7 +19,7 @@ class Desk:
     A ``stop`` is repeated until the implant has confirmed it, and holds until ``arm``, also over a lost link.
     """
 
-    def __init__(self, tasks: Switchboard, session: Session, spoken: SimpleQueue[str]) -> None:
+    def __init__(self, tasks: Switchboard, session: StimulatingSession, spoken: SimpleQueue[str]) -> None:
         self._tasks, self._session, self._spoken = tasks, session, spoken
         self._stopping = False
 

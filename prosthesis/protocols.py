@@ -156,8 +156,16 @@ class StimulatingSession(Protocol):
         """Ask to stimulate; the reply's refusal says why not."""
         ...
 
+    def permit(self) -> None:
+        """Let ``arm`` be called again after somebody's STOP, because a person says so."""
+        ...
+
     def stop(self) -> None:
         """Silence it."""
+        ...
+
+    def reset(self) -> Reply:
+        """Unlock it after a fault that it keeps."""
         ...
 
     def align_clock(self) -> None:

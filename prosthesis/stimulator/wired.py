@@ -86,6 +86,15 @@ class WiredSession:
         self._become(ImplantState.STOPPED, "stopped by host")
         self._halt()
 
+    def permit(self) -> None:
+        """Let ``arm`` be called again after a STOP."""
+        self.overruled = False
+
+    def reset(self) -> Reply:
+        """Connect anew: a fault that a device keeps ends with its session."""
+        self.open()
+        return self._reply()
+
     def align_clock(self) -> None:
         """Do nothing: there is one clock."""
 

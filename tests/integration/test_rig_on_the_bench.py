@@ -217,3 +217,14 @@ def test_connecting_fails_in_the_links_words(lab):
         session, _ = connect(rig, ManualClock(1), stack)
         with pytest.raises(LinkError, match="Remote TCP Control"):
             session.open()
+
+
+def test_a_reset_connects_anew_and_leaves_the_device_silent_until_it_is_armed(bench):
+    bench.session.arm()
+    bench.frame()
+    bench.session.stop()
+    assert bench.session.reset().refusal is Refusal.NONE
+    assert not bench.frame()
+    bench.session.permit()
+    bench.session.arm()
+    assert bench.frame()
