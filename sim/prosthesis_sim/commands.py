@@ -203,10 +203,10 @@ def _soak(arguments: argparse.Namespace) -> int:
 
 def _drill(arguments: argparse.Namespace) -> int:
     _require_packages()
-    from prosthesis_sim.drill import drill, standard
-    from prosthesis_sim.faults import Kind, load_faults, parse_fault
+    from prosthesis_sim.drill import drill
+    from prosthesis_sim.faults import load_faults, parse_fault
 
-    faults = [standard(kind) for kind in Kind]
+    faults = None
     if arguments.fault:
         faults = [parse_fault(arguments.fault)]
     elif arguments.faults:
