@@ -130,6 +130,16 @@ def test_a_glance_is_enough_at_every_limit_and_not_above(monkeypatch):
         assert looked == [1]
 
 
+def test_advice_on_charges_is_told_at_a_glance(monkeypatch):
+    limits = replace(OPEN, caps=(Cap("a", "advisory", 0.5, "nC", math.inf, 0.5, 1.0),))
+    plain = Guard(limits)
+    wanted = pattern([2.0, 5.0, 2.5, 10.0])
+    told = plain.allow(wanted, plain.initial(), 0.0)
+    monkeypatch.setattr(QuickGuard, "look", lambda self, *_: None)
+    assert_same(QuickGuard(limits).allow(wanted, plain.initial(), 0.0), told)
+    assert plainly(told[1]) == [("a", "advisory", 2, "2.0", 0.5, "nC")]
+
+
 def test_the_columns_are_looked_at_again_when_they_change():
     guard, plain = QuickGuard(OPEN), Guard(OPEN)
     state = guard.initial()
