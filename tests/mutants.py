@@ -36,6 +36,7 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ('if (by_charge := cap.unit != "uA") and most_nc <= least:', "LtE -> Lt"): QUICK,
     ("if most_of(coming) <= near.average_nc_per_s:", "LtE -> Lt"): QUICK,
     ("NONSENSE = 1e30  # sums of larger values are not finite in float32", "1e+30 -> 2e+30"): QUICK,
+    ("if most * per_nc > self._least_nc:", "if -> if True"): QUICK,
     ("if worst > most * NEWS:", "Gt -> GtE"): EQUAL,
     ("over = values > most * NEWS", "Gt -> GtE"): EQUAL,
     ("return bool(worst > hard * NEWS)", "Gt -> GtE"): EQUAL,
