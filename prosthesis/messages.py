@@ -291,9 +291,9 @@ class Found:
     """One thing that an encoder found: its ``kind`` (word, face or obstacle), and what it is in ``label``.
 
     The label is the word, the person's name or the object's class, and empty when that is not known. ``confidence`` is
-    the network's own, 0 to 1, or NaN. The upright box has its upper left corner at (``x``, ``y``), all in fractions of the
-    frame's width and height, rows down. ``time_s`` is left until contact, infinite where nothing approaches; ``side`` is
-    left, ahead or right where that was judged.
+    the network's own, 0 to 1, or NaN. The upright box has its upper left corner at (``x``, ``y``); all four numbers are
+    fractions of the frame's width and height, rows down. ``time_s`` is left until contact, infinite where nothing
+    approaches; ``side`` is left, ahead or right where that was judged.
     """
 
     kind: str

@@ -226,9 +226,23 @@ def test_another_task_between_two_frames(page, taps):
     page.keyboard.press("2")  # the second task: obstacles, which are loaded as well
     taps.wait(lambda topic, m: topic == "event" and m.text == "task is now 'obstacle'")
     until(page, "prosthesisConsole.status.setups.a.task === 'obstacle'")
+    found_is_shown(page)
     page.locator("#choose-task").click()
     page.get_by_role("option", name="scene").click()  # back to what the rig names
     until(page, "prosthesisConsole.status.setups.a.task === 'luminance-32'")
+
+
+FOUND = "(prosthesisConsole.parts['a/frame'].found || [])"
+
+
+def found_is_shown(page):
+    """Obstacles of the street are drawn and named in the list."""
+    until(page, f"{FOUND}.some((item) => item.kind === 'obstacle' && item.label === 'person')", 40)
+    until(page, "[...document.querySelectorAll('#found li')].some((line) => line.textContent.startsWith('person'))")
+    if PICTURES:
+        until(page, f"{FOUND}.length > 2 && {FOUND}.some((item) => item.time_s !== null)", 40)
+        page.locator(".panel.camera").screenshot(path=f"{PICTURES}/console_found.jpg", type="jpeg", quality=85)
+    assert serious(page) == []
 
 
 def test_another_patient_is_found_by_the_same_device(page):
@@ -307,6 +321,8 @@ def test_two_encoders_see_the_same_frames(page):
 
 def test_it_records_and_scrubs_what_it_recorded(page, browser, console):
     stimulating(page)
+    page.keyboard.press("2")
+    until(page, f"{FOUND}.length > 0", 40)
     page.keyboard.press("r")
     until(page, "prosthesisConsole.status.recording !== null")
     page.wait_for_timeout(4000)
@@ -328,13 +344,16 @@ def scrub(page, frames):
     seconds = page.evaluate("prosthesisConsole.status.seconds")
     assert seconds > 3
     seen = []
+    found = []
     for share in (0.3, 0.6, 0.9):
         move = "(range, at) => { range.value = at; range.dispatchEvent(new Event('input')); }"
         page.locator("#seek").evaluate(move, share * seconds)
         until(page, f"Math.abs(prosthesisConsole.status.at - {share * seconds}) < 0.02")
         page.wait_for_timeout(300)
         seen.append(page.evaluate("prosthesisConsole.parts['a/frame'].seq"))
+        found += page.evaluate(FOUND)
     assert seen == sorted(set(seen))
+    assert {item["kind"] for item in found} == {"obstacle"}
     page.locator("#seek").evaluate("(element) => element.blur()")
     page.keyboard.press("ArrowLeft")
     until(page, f"prosthesisConsole.parts['a/frame'].seq === {frames[frames.index(seen[-1]) - 1]}")
