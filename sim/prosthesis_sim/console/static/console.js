@@ -135,20 +135,25 @@ const SOON_S = 2;
 const soon = (item) => item.time_s !== null && item.time_s < SOON_S;
 const named = (item) => item.label || item.kind;
 function drawFound(g, found, [left, top, width, height], ratio) {
-  const size = 10 * ratio, pad = 3 * ratio, tall = size + 1.5 * pad;
+  const size = 10 * ratio, pad = 3 * ratio, tall = size + 1.5 * pad, written = [];
+  const at = (item) => [left + item.box[0] * width, top + item.box[1] * height, item.box[2] * width, item.box[3] * height];
+  const colour = (item) => soon(item) ? "#ff6b62" : { word: "#8fe9e0", face: "#b9a5ff" }[item.kind] || "#e8eef4";
+  const weight = (item) => (item.time_s === null ? 1e3 : item.time_s) - item.box[2] * item.box[3];   // the most urgent first, then the largest
+  const ordered = [...found].sort((p, q) => weight(p) - weight(q));
   g.save();
   g.beginPath(); g.rect(left, top, width, height); g.clip();
   g.font = `500 ${size}px Inter, system-ui, sans-serif`; g.textBaseline = "middle"; g.textAlign = "left"; g.lineWidth = 1.25 * ratio;
-  for (const item of [...found].sort((a, b) => (b.time_s ?? 1e9) - (a.time_s ?? 1e9))) {   // the most urgent on top
-    const [bx, by, bw, bh] = item.box, x = left + bx * width, y = top + by * height;
-    const colour = soon(item) ? "#ff6b62" : { word: "#8fe9e0", face: "#b9a5ff" }[item.kind] || "#e8eef4";
+  for (const item of [...ordered].reverse()) { g.globalAlpha = 1 - 0.6 * Math.min(1, item.age_s); g.strokeStyle = colour(item); g.strokeRect(...at(item)); }
+  for (const item of ordered) {   // above its box or below it; where neither is free there is the box alone
     const text = named(item) + (item.time_s === null || item.time_s > 9.95 ? "" : ` ${item.time_s.toFixed(1)} s`);
-    const long = g.measureText(text).width + 2 * pad;
-    const tx = Math.max(left, Math.min(x, left + width - long)), ty = Math.min(y - tall >= top ? y - tall : Math.max(y, top), top + height - tall);
+    const [x, y, , high] = at(item), long = g.measureText(text).width + 2 * pad, tx = Math.max(left, Math.min(x, left + width - long));
+    const ty = [y - tall, y + high].find((ty) => ty >= top && ty + tall <= top + height
+      && !written.some(([ox, oy, olong]) => tx < ox + olong && ox < tx + long && Math.abs(ty - oy) < tall)) ?? (written.length ? null : top);
+    if (ty === null) continue;
+    written.push([tx, ty, long]);
     g.globalAlpha = 1 - 0.6 * Math.min(1, item.age_s);
-    g.strokeStyle = colour; g.strokeRect(x, y, bw * width, bh * height);
     g.fillStyle = "rgba(9,12,16,.78)"; g.fillRect(tx, ty, long, tall);
-    g.fillStyle = colour; g.fillText(text, tx + pad, ty + tall / 2);
+    g.fillStyle = colour(item); g.fillText(text, tx + pad, ty + tall / 2);
   }
   g.restore();
 }
