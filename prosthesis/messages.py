@@ -7,6 +7,7 @@ and trusted inside.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -286,6 +287,37 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """One thing that an encoder found: its ``kind`` (word, face or obstacle), and what it is in ``label``.
+
+    The label is the word, the person's name or the object's class, and empty when that is not known. ``confidence`` is
+    the network's own, 0 to 1, or NaN. The upright box has its upper left corner at (``x``, ``y``); all four numbers are
+    fractions of the frame's width and height, rows down. ``time_s`` is left until contact, infinite where nothing
+    approaches; ``side`` is left, ahead or right where that was judged.
+    """
+
+    kind: str
+    label: str
+    confidence: float
+    x: float
+    y: float
+    width: float
+    height: float
+    time_s: float = math.inf
+    side: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything that encoder ``task`` (text, face, obstacle) found in frame ``seq``, which may be some frames ago."""
+
+    seq: int
+    t_ns: int
+    task: str
+    items: tuple[Found, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class About:
     """What one process says of itself now and then, as text: ``values`` follow ``names``."""
 
@@ -309,5 +341,6 @@ Message = (
     | Event
     | GuardReport
     | Heard
+    | Findings
     | About
 )

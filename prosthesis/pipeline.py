@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from prosthesis.airtime import AirTime
 from prosthesis.messages import (
     BrainCode,
+    Findings,
     Frame,
     GuardReport,
     HopTimes,
@@ -14,7 +15,7 @@ from prosthesis.messages import (
     StimulationPattern,
 )
 from prosthesis.modulator import PulseModulator
-from prosthesis.protocols import Clock, Encoder, Speaking, StimulatingSession, Translator
+from prosthesis.protocols import Clock, Encoder, Pointing, Speaking, StimulatingSession, Translator
 from prosthesis.safety import Guard, GuardState
 
 HOPS = ("read", "encode", "translate", "modulate", "guard", "seal", "send")
@@ -82,6 +83,10 @@ class Pipeline:
     def said(self) -> tuple[str, ...]:
         """Return what the encoder has to say since last asked, for a voice beside the percept."""
         return self._encoder.said() if isinstance(self._encoder, Speaking) else ()
+
+    def found(self) -> tuple[Findings, ...]:
+        """Return what the encoder found in its pictures since last asked, for whoever watches."""
+        return self._encoder.found() if isinstance(self._encoder, Pointing) else ()
 
     def silence(self, frame: Frame) -> bool:
         """Send a pattern of zeros in place of a frame that must not be seen; return whether it could be sent."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy.typing as npt
 
 from prosthesis.bitpacking import U16
-from prosthesis.messages import BrainCode, Frame, MachineCode, Receipt, StimulationPattern, Telemetry
+from prosthesis.messages import BrainCode, Findings, Frame, MachineCode, Receipt, StimulationPattern, Telemetry
 
 if TYPE_CHECKING:
     from prosthesis.control import Command, Reply
@@ -87,6 +87,18 @@ class Speaking(Protocol):
 
     def said(self) -> tuple[str, ...]:
         """Return what was new since last asked, e.g. ``("EXIT",)``."""
+        ...
+
+
+@runtime_checkable
+class Pointing(Protocol):
+    """What an encoder that looks for things in the picture also is."""
+
+    def found(self) -> tuple[Findings, ...]:
+        """Return the newest look of each network that is new since last asked.
+
+        A look that found nothing comes only after one that did, e.g. ``(Findings(7, t_ns, "text", ()),)``.
+        """
         ...
 
 

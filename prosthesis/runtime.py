@@ -183,6 +183,8 @@ def run(
                 summary.dropped += gap
             if passage:
                 _publish(passage, publish)
+                for found in pipeline.found():
+                    publish("findings", found)
                 for text in pipeline.said():
                     summary.events.append(text)
                     publish("event", Event(last_seq, clock.now_ns(), "encoder", "info", text))

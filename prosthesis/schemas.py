@@ -29,6 +29,7 @@ from prosthesis.messages import (
     Delivered,
     Event,
     Evoked,
+    Findings,
     Frame,
     GuardReport,
     Heard,
@@ -65,6 +66,7 @@ TOPICS = {
     "allowed": Topic(StimulationPattern, "device", 30),
     "guard": Topic(GuardReport, "device", 30),
     "hops": Topic(HopTimes, "device", 30),
+    "findings": Topic(Findings, "device", 8),  # one a look, of the encoders that look for things
     "receipt": Topic(Receipt, "device", 30),  # the implant's words, published by the device that heard them
     "telemetry": Topic(Telemetry, "device", 20),
     "heard": Topic(Heard, "world", 30),

@@ -13,6 +13,7 @@ import numpy as np
 from prosthesis.background import Background
 from prosthesis.bundle import MANIFEST, Bundle
 from prosthesis.calibration import Calibration
+from prosthesis.encoders.pointing import Pointed, Pointer, face
 from prosthesis.engines import open_engine
 from prosthesis.errors import ConfigError
 from prosthesis.faces.align import aligned
@@ -112,6 +113,7 @@ class FaceEncoder:
         self._last: Findings | None = None
         self._verdict: str | None = None
         self._said: list[str] = []
+        self._pointer = Pointer("face")
 
     def encode(self, frame: Frame, now_ns: int) -> MachineCode:
         """Return the map f32[64 * 64] of whoever is nearest in the newest frame that the networks have finished."""
@@ -121,6 +123,7 @@ class FaceEncoder:
             self._tracks = follow(self._tracks, found.seen, found.t_ns, self._threshold)
             self._last = found
             self._listen()
+            self._point(found)
         size = found.frame_size if found is not None else (1, 1)
         shown = self._painter.paint(self._tracks, size, now_ns)
         return MachineCode(frame.seq, frame.t_ns, readonly(shown, np.float32).reshape(-1), "map", self.shape)
@@ -130,10 +133,20 @@ class FaceEncoder:
         said, self._said = tuple(self._said), []
         return said
 
+    def found(self) -> Pointed:
+        """Return the faces in the newest frame that was looked at, if that is new since last asked."""
+        return self._pointer.news()
+
     def forget(self) -> None:
         """Forget who was seen; what the networks have finished so far is old."""
         self._last = self._background.latest()
         self._tracks, self._verdict, self._said = (), None, []
+        self._pointer.forget()
+
+    def _point(self, found: Findings) -> None:
+        here = (track for track in self._tracks if track.t_ns == found.t_ns)
+        items = (face(track, found.frame_size, SPOKEN_STRANGER) for track in here)
+        self._pointer.point(found.seq, found.t_ns, items)
 
     def _listen(self) -> None:
         verdict = self._tracks[0].verdict if self._tracks else None

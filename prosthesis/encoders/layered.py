@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from prosthesis.errors import ConfigError
-from prosthesis.messages import F32, Frame, MachineCode, readonly
-from prosthesis.protocols import Encoder, Forgetful, Speaking
+from prosthesis.messages import F32, Findings, Frame, MachineCode, readonly
+from prosthesis.protocols import Encoder, Forgetful, Pointing, Speaking
 
 
 class LayeredEncoder:
@@ -40,6 +40,11 @@ class LayeredEncoder:
         """Return what was new since last asked: alarms, then the task's own words."""
         layers = (self._obstacles, self._task)
         return tuple(text for layer in layers if isinstance(layer, Speaking) for text in layer.said())
+
+    def found(self) -> tuple[Findings, ...]:
+        """Return what either found since last asked."""
+        layers = (self._obstacles, self._task)
+        return tuple(found for layer in layers if isinstance(layer, Pointing) for found in layer.found())
 
 
 def lay(below: F32, over: F32, show_from: float) -> F32:

@@ -8,6 +8,7 @@ import numpy as np
 
 from prosthesis.background import Background
 from prosthesis.bundle import Bundle
+from prosthesis.encoders.pointing import Pointed, Pointer, obstacle
 from prosthesis.hops import ObstacleEncoderConfig
 from prosthesis.messages import F32, U8, Frame, MachineCode, readonly
 from prosthesis.obstacles.boxes import ObjectFinder
@@ -63,10 +64,13 @@ class ObstacleEncoder:
         self.looker = Looker(ObjectFinder(bundle, engine), stereo)
         self._beside: Background[Frame, Sight] | None = None
         self._offered_ns = -(1 << 62)
+        self._pointer = Pointer("obstacle")
 
     def encode(self, frame: Frame, now_ns: int) -> MachineCode:
         """Return the map of ``frame``, f32[rows * columns] row by row from the top."""
         findings = self.find(frame, self._look(frame))
+        share = 0.5 if self._is_stereo else 1.0
+        self._pointer.point(frame.seq, frame.t_ns, (obstacle(thing, share) for thing in findings.obstacles))
         values = self.paint(findings, now_ns)
         return MachineCode(frame.seq, frame.t_ns, readonly(values, np.float32).reshape(-1), "map", self.shape)
 
@@ -83,8 +87,13 @@ class ObstacleEncoder:
         """Return the alarms that were new since last asked, in words."""
         return self._finder.said()
 
+    def found(self) -> Pointed:
+        """Return the obstacles in the newest frame, if there are any or there were in the one before."""
+        return self._pointer.news()
+
     def forget(self) -> None:
         """Forget earlier frames, objects and alarms."""
+        self._pointer.forget()
         self._finder = Finder(self._view.camera_deg, self._alarm_s)
 
     def close(self) -> None:

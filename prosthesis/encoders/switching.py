@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prosthesis.errors import ConfigError
-from prosthesis.messages import BrainCode, Frame, MachineCode
-from prosthesis.protocols import Encoder, Forgetful, Speaking, Translator
+from prosthesis.messages import BrainCode, Findings, Frame, MachineCode
+from prosthesis.protocols import Encoder, Forgetful, Pointing, Speaking, Translator
 from prosthesis.tone import Tone
 
 NEWS = 16  # more than anybody does between two frames
@@ -88,3 +88,8 @@ class Switchboard:
         news = tuple(self._news.popleft() for _ in range(len(self._news)))
         encoder = self._way.encoder
         return news + (encoder.said() if isinstance(encoder, Speaking) else ())
+
+    def found(self) -> tuple[Findings, ...]:
+        """Return what the task in force found since last asked."""
+        encoder = self._way.encoder
+        return encoder.found() if isinstance(encoder, Pointing) else ()

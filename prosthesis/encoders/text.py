@@ -9,6 +9,7 @@ import numpy as np
 from prosthesis.background import Background
 from prosthesis.bundle import MANIFEST, Bundle
 from prosthesis.calibration import Calibration
+from prosthesis.encoders.pointing import Pointed, Pointer, word
 from prosthesis.engines import open_engine
 from prosthesis.errors import ConfigError
 from prosthesis.hops import TextEncoderConfig
@@ -40,11 +41,13 @@ class Presenter:
         """Forget all words."""
         self._memory, self._turns, self._newest = Memory(), Turns(self._config.again_s), Findings(0, 0, ())
         self._said: list[str] = []
+        self._pointer = Pointer("text")
 
     def take(self, findings: Findings, aspect: float) -> None:
         """Take in the words of one frame, of ``aspect`` width over height; ``said`` tells those that are new."""
         self._newest = findings
         sure = tuple(self._sure(line) for line in findings.lines)
+        self._pointer.point(findings.seq, findings.t_ns, (word(one) for line in sure for one in line))
         self._said += self._memory.update(in_order(sure, self._view.crop, aspect))
 
     def said(self) -> tuple[str, ...]:
@@ -52,15 +55,19 @@ class Presenter:
         said, self._said = tuple(self._said), []
         return said
 
+    def found(self) -> Pointed:
+        """Return the words of the newest frame that was read, if that is new since last asked."""
+        return self._pointer.news()
+
     def paint(self, rgb: U8, now_ns: int) -> F32:
         """Return the map f32[SIDE, SIDE] to show at ``now_ns``; ``rgb`` u8[h, w, 3] is what the camera sees then."""
         if self._config.mode == "fixed":
             return window(rgb, self._newest.lines, self._view, self.glyphs.shape, SIDE)
         self._turns.next(self._memory.queue, self._memory.in_sight(), now_ns)
-        word = self._turns.current()
-        if word is None:
+        turn = self._turns.current()
+        if turn is None:
             return self.glyphs.of("")
-        text, age_s = drawable(word), self._turns.age_s(now_ns)
+        text, age_s = drawable(turn), self._turns.age_s(now_ns)
         painted = self._passing(text, age_s) if self._config.mode == "scroll" else self._piece(text, age_s)
         if painted is None:
             self._turns.over(now_ns)
@@ -68,7 +75,7 @@ class Presenter:
         return painted
 
     def _sure(self, line: Words) -> Words:
-        return tuple(word for word in line if word.confidence >= self._config.confidence and drawable(word.text))
+        return tuple(one for one in line if one.confidence >= self._config.confidence and drawable(one.text))
 
     def _piece(self, text: str, age_s: float) -> F32 | None:
         piece = shown(text, age_s, self._pace)
@@ -106,6 +113,10 @@ class TextEncoder:
     def said(self) -> tuple[str, ...]:
         """Return the words that were new since last asked, for whoever reads them out."""
         return self._presenter.said()
+
+    def found(self) -> Pointed:
+        """Return the words of the newest frame that was read, if that is new since last asked."""
+        return self._presenter.found()
 
     def forget(self) -> None:
         """Forget all words; those of a frame that is being read now still come."""

@@ -143,4 +143,4 @@ def _obstacle(track: Track, half: tuple[float, float]) -> Obstacle:
     ahead = math.isfinite(time_s) and in_the_way(
         -track.dx_per_s * time_s, -track.dy_per_s * time_s, time_s, radius, (box.bottom - box.top) * half[1]
     )
-    return Obstacle(box.left, box.top, box.right, box.bottom, time_s, ahead, box.kind)
+    return Obstacle(box.left, box.top, box.right, box.bottom, time_s, ahead, box.kind, box.score)

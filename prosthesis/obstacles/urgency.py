@@ -35,7 +35,7 @@ class Obstacle:
     """Something in view: its box in fractions of the frame, rows down, and when it is reached.
 
     ``time_s`` is infinite where nothing approaches; ``ahead`` says that it will hit, not pass; ``kind`` is the class of
-    an object box, empty for what only the flow saw.
+    an object box, empty for what only the flow saw, and ``score`` the network's confidence in it, or NaN.
     """
 
     left: float
@@ -45,6 +45,7 @@ class Obstacle:
     time_s: float
     ahead: bool
     kind: str = ""
+    score: float = math.nan
 
     @property
     def side(self) -> str:

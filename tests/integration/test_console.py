@@ -226,9 +226,26 @@ def test_another_task_between_two_frames(page, taps):
     page.keyboard.press("2")  # the second task: obstacles, which are loaded as well
     taps.wait(lambda topic, m: topic == "event" and m.text == "task is now 'obstacle'")
     until(page, "prosthesisConsole.status.setups.a.task === 'obstacle'")
+    found_is_shown(page)
     page.locator("#choose-task").click()
     page.get_by_role("option", name="scene").click()  # back to what the rig names
     until(page, "prosthesisConsole.status.setups.a.task === 'luminance-32'")
+
+
+FOUND = "(prosthesisConsole.parts['a/frame'].found || [])"
+
+
+def found_is_shown(page):
+    """Obstacles of the street are drawn and named in the list."""
+    until(page, f"{FOUND}.some((item) => item.kind === 'obstacle' && item.label === 'person')", 40)
+    until(page, "[...document.querySelectorAll('#found li')].some((line) => line.textContent.startsWith('person'))")
+    if PICTURES:
+        context = page.context.browser.new_context(viewport={"width": 1280, "height": 720}, device_scale_factor=2)
+        sharp = context.new_page()
+        sharp.goto(page.url)
+        until(sharp, f"window.prosthesisConsole && prosthesisConsole.parts['a/frame'] && {FOUND}.length > 1", 40)
+        sharp.locator(".panel.camera").screenshot(path=f"{PICTURES}/console_found.jpg", type="jpeg", quality=85)
+        context.close()
 
 
 def test_another_patient_is_found_by_the_same_device(page):

@@ -165,6 +165,30 @@ def test_whoever_comes_is_said_once_and_again_when_back(tmp_path, utah):
     encoder.close()
 
 
+def test_a_face_is_found_where_it_is_with_the_name_once_it_is_known(tmp_path, utah):
+    enrol("eileen", [saved(astronaut(), tmp_path / "eileen.png")])
+    encoder, told = open_encoder(TASK, *utah), []
+    rgb = in_scene(astronaut(), 40, (160, 90))
+    seconds = iter(np.arange(0, 1000, 0.05))
+
+    def known():
+        t_ns = int(next(seconds) * 1e9)
+        encoder.encode(Frame(t_ns // 10, t_ns, rgb), t_ns)
+        told.extend(encoder.found())
+        return bool(told) and told[-1].items[0].label == "eileen"
+
+    wait_for(known, 20, "her name")
+    encoder.close()
+    assert [one.items[0].label for one in told[:2]] == ["", ""]
+    assert all(one.task == "face" and one.t_ns // 10 == one.seq for one in told)
+    (face,) = told[-1].items
+    assert (face.kind, face.confidence > 0.5) == ("face", True)
+    height, width = rgb.shape[:2]
+    assert (face.x + face.width / 2) * width == pytest.approx(160, abs=8)
+    assert (face.y + face.height / 2) * height == pytest.approx(90, abs=8)
+    assert face.width * width == pytest.approx(40, abs=10)
+
+
 def test_a_person_gone_for_a_second_is_gone_from_the_map(encoder):
     wait_for(lambda: encoder.encode(Frame(1, 0, astronaut()), 0).values.any(), 20, "a person on the map")
     assert not encoder.encode(Frame(2, 1, astronaut()), 1_100_000_000).values.any()

@@ -11,6 +11,8 @@ from prosthesis.messages import (
     Delivered,
     Event,
     Evoked,
+    Findings,
+    Found,
     Frame,
     GuardReport,
     Heard,
@@ -65,6 +67,8 @@ def device_messages(seq, t_ns):
     yield "allowed", pattern
     yield "guard", GuardReport(seq, t_ns, interventions)
     yield "hops", HopTimes(seq, t_ns, DEVICE_HOPS, tuple(t_ns + ms * MS for ms in DEVICE_MS))
+    if seq % 5 == 0:
+        yield "findings", Findings(seq - 2, t_ns - 40 * MS, "text", (Found("word", "EXIT", 0.9, 0.2, 0.3, 0.4, 0.1),))
 
 
 def world_messages(seq, t_ns):

@@ -8,6 +8,8 @@ import pytest
 from prosthesis.messages import (
     Delivered,
     Event,
+    Findings,
+    Found,
     Frame,
     GuardReport,
     HopTimes,
@@ -201,3 +203,41 @@ def test_a_browser_is_sent_the_newest_once_and_a_second_one_all_of_it(monkeypatc
         board.refresh()
     assert [part["seq"] for part in unpack(first.next())[0]["parts"]] == [3]  # 2 was never drawn, and never will be
     assert [part["seq"] for part in unpack(second.next())[0]["parts"]] == [3]
+
+
+CAR = Found("obstacle", "car", 0.75, 0.1, 0.2, 0.3, 0.4, 1.25, "left")
+SIGN = Found("word", "EXIT", 0.9, 0.5, 0.5, 0.25, 0.125)
+
+
+def seen(model, t_ns):
+    """What the page is sent with the picture captured then."""
+    model.take("frame", encode(frame(1, t_ns)), t_ns)
+    (part,) = parts(model, "a", t_ns)
+    pack({}, [part])  # it is JSON
+    return part.about["found"]
+
+
+def test_what_was_found_goes_with_the_picture_in_numbers_that_json_knows():
+    model = taken(("findings", Findings(1, 100 * MS, "obstacle", (CAR,)), 0))
+    model.take("findings", encode(Findings(1, 50 * MS, "text", (SIGN,))), 0)
+    car, sign = seen(model, 200 * MS)
+    assert car == {
+        "kind": "obstacle", "label": "car", "side": "left", "box": [0.1, 0.2, 0.3, 0.4], "confidence": 0.75,
+        "time_s": 1.25, "age_s": 0.1,
+    }  # fmt: skip
+    assert (sign["label"], sign["time_s"], sign["age_s"]) == ("EXIT", None, 0.15)
+
+
+def test_a_newer_look_replaces_an_older_one_of_the_same_encoder_only():
+    model = taken(
+        ("findings", Findings(1, 10 * MS, "obstacle", (CAR,)), 0),
+        ("findings", Findings(1, 10 * MS, "text", (SIGN,)), 0),
+        ("findings", Findings(2, 20 * MS, "obstacle", ()), 0),
+    )
+    assert [item["label"] for item in seen(model, 30 * MS)] == ["EXIT"]
+
+
+def test_what_was_found_a_second_ago_is_not_in_the_picture_any_more():
+    model = taken(("findings", Findings(1, 10 * MS, "text", (SIGN,)), 0))
+    assert len(seen(model, 1009 * MS)) == 1
+    assert seen(model, 1010 * MS) == []

@@ -7,7 +7,7 @@ import pytest
 from mcap.writer import CompressionType, Writer
 
 from prosthesis.errors import ProsthesisError
-from prosthesis.messages import Event, Frame, HopTimes, ImplantState, Percept, Telemetry, readonly
+from prosthesis.messages import Event, Findings, Found, Frame, HopTimes, ImplantState, Percept, Telemetry, readonly
 from prosthesis.recorder import entries
 from prosthesis.schemas import TOPICS, encode, file_descriptor_set, schema_name
 from prosthesis_sim.console.scrub import Player, Timeline
@@ -15,6 +15,7 @@ from prosthesis_sim.console.tape import Tape
 
 MS, FRAMES, CHUNK = 1_000_000, 150, 10
 STOPPED_AT = 100
+SIGN = Found("word", "EXIT", 0.9, 0.2, 0.3, 0.4, 0.1)
 
 
 def messages(seq):
@@ -30,6 +31,8 @@ def messages(seq):
     }
     if seq == STOPPED_AT:
         found["event"] = Event(seq, 0, "implant", "info", "implant is stopped: STOP received")
+    if seq in (40, 70):
+        found["findings"] = Findings(seq, 0, "text", (SIGN,) if seq == 40 else ())
     return found
 
 
@@ -114,6 +117,14 @@ def test_a_jump_shows_that_moment_and_figures_of_what_came_before(player):
     assert figures["fps"]["camera"] == pytest.approx(25.0, abs=0.1)
     player.told({"seek": 1e9})
     assert player.models()["a"].figures(player.now_ns())["state"] == "STOPPED"
+
+
+@pytest.mark.parametrize(("at", "found"), [(30, []), (41, [SIGN]), (60, [SIGN]), (71, [])])
+def test_what_was_found_is_that_of_the_moment_whichever_way_one_comes_to_it(player, at, found):
+    for before in (0.0, 5.0):
+        player.seek(before)
+        player.seek(at * 0.04)
+        assert [item for item, _ in player.models()["a"].found(0)] == found
 
 
 def test_steps_go_one_frame_on_and_back(player):

@@ -18,7 +18,7 @@ from prosthesis.errors import ConfigError
 from prosthesis.hops import LatentEncoderConfig, LayeredEncoderConfig, MapEncoderConfig, ObstacleEncoderConfig
 from prosthesis.messages import Frame
 from prosthesis.obstacles.boxes import ObjectFinder
-from prosthesis.protocols import Encoder, Speaking
+from prosthesis.protocols import Encoder, Pointing, Speaking
 from prosthesis.view import Field, View
 from prosthesis.yamlfile import load_model
 
@@ -80,6 +80,37 @@ def test_an_approaching_wall_is_bright_flashes_and_is_said(encoder):
     assert any(task_map[0].min() == 1.0 for task_map in maps)
 
 
+def test_an_approaching_wall_is_found_in_the_frame_it_was_seen_in_and_its_time_counts_down(encoder):
+    assert isinstance(encoder, Pointing)
+    told = []
+    for frame in approach(1.5, 1.0):
+        encoder.encode(frame, frame.t_ns)
+        told += [(frame.seq, one) for one in encoder.found()]
+    assert encoder.found() == ()
+    assert all((one.seq, one.t_ns, one.task) == (seq, seq * STEP_NS, "obstacle") for seq, one in told)
+    assert told[0][1].seq > 1  # from one frame no approach is known
+    wall = max(told[-1][1].items, key=lambda item: item.width * item.height)
+    assert (wall.kind, wall.label, wall.side) == ("obstacle", "", "ahead")
+    assert math.isnan(wall.confidence)
+    assert wall.time_s == pytest.approx(1.0, abs=0.25)
+    assert wall.width * wall.height > 0.5
+    earlier = next(one for seq, one in told if seq == 30)
+    before = max(earlier.items, key=lambda item: item.width * item.height)
+    assert before.time_s - wall.time_s == pytest.approx(0.5, abs=0.25)
+
+
+def test_what_is_gone_is_told_once(encoder):
+    for frame in approach(1.5, 1.0):
+        encoder.encode(frame, frame.t_ns)
+    encoder.found()
+    told = []
+    for seq in range(46, 106):
+        encoder.encode(Frame(seq, seq * STEP_NS, np.zeros((180, 320, 3), np.uint8)), seq * STEP_NS)
+        told += encoder.found()
+    assert [one.items for one in told[-1:]] == [()]
+    assert all(one.items for one in told[:-1])
+
+
 def test_an_alarm_from_before_another_task_took_over_is_forgotten(encoder):
     for frame in approach(1.5, 1.0):
         encoder.encode(frame, frame.t_ns)
@@ -127,6 +158,7 @@ def test_boxes_come_beside_the_path_and_are_shown():
     while True:
         seq += 1
         code = encoder.encode(Frame(seq, seq * round(LOOK_S * 1.1e9), person), 0)
+        found = encoder.found()
         if code.values.max() > 0 or time.monotonic() > end:
             break
         time.sleep(0.05)
@@ -134,6 +166,10 @@ def test_boxes_come_beside_the_path_and_are_shown():
     shown = code.values.reshape(32, 32) > 0
     assert shown.mean() > 0.3
     assert code.values.max() < 0.5  # it does not come nearer
+    (she,) = (item for item in found[0].items if item.label == "person")
+    assert (she.kind, she.time_s) == ("obstacle", math.inf)
+    assert she.confidence > 0.5
+    assert she.width * she.height > 0.3
 
 
 def test_another_bundle_is_refused():
@@ -159,6 +195,15 @@ def test_two_cameras_show_what_stands_in_the_way():
     nearest = findings.obstacles[0]
     assert nearest.ahead
     assert nearest.time_s == pytest.approx(1.0 / 1.2, abs=0.25)
+
+
+def test_what_two_cameras_see_is_found_in_the_left_half_of_the_frame():
+    encoder = open_encoder(config(stereo={"layout": "side_by_side", "baseline_m": 0.1}), VIEW)
+    for frame in approach(1.5, 1.0):
+        encoder.encode(Frame(frame.seq, frame.t_ns, np.concatenate([frame.rgb, frame.rgb], axis=1)), frame.t_ns)
+    (found,) = encoder.found()
+    assert 0.25 < found.items[0].x + found.items[0].width <= 0.5
+    encoder.close()
 
 
 def test_the_layer_leaves_the_task_alone_until_something_is_urgent():

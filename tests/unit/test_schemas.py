@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from prosthesis.errors import ProsthesisError
-from prosthesis.messages import Frame, ImplantState, Percept, Receipt, Telemetry, readonly
+from prosthesis.messages import Findings, Found, Frame, ImplantState, Percept, Receipt, Telemetry, readonly
 from prosthesis.schemas import TOPICS, _scalar_of, decode, encode, file_descriptor_set, schema_name, stamp
 
 KINDS = list({topic.message: name for name, topic in TOPICS.items()}.values())  # one topic for each message type
@@ -95,6 +95,17 @@ def test_protobuf_itself_knows_every_field_by_the_public_schema_and_writes_the_s
     read.DiscardUnknownFields()
     assert read.SerializeToString() == encode(message)
     assert {f.name for f in fields(message)} - {"rgb", "image"} <= {f.name for f in read.DESCRIPTOR.fields}
+
+
+def test_protobuf_itself_reads_what_was_found_by_the_public_schema():
+    items = (Found("word", "EXIT", 0.9, 0.25, 0.5, 0.125, 0.0625), Found("obstacle", "", 0.5, 0, 0, 1, 1, 1.5, "left"))
+    said = Findings(7, 8, "layered", items)
+    seen = json_format.MessageToDict(by_the_public_schema("findings", encode(said)), preserving_proto_field_name=True)
+    assert seen["items"][0] == {
+        "kind": "word", "label": "EXIT", "confidence": 0.9, "x": 0.25, "y": 0.5, "width": 0.125, "height": 0.0625,
+        "time_s": "Infinity",
+    }  # fmt: skip
+    assert (seen["task"], seen["items"][1]["time_s"], seen["items"][1]["side"]) == ("layered", 1.5, "left")
 
 
 def test_enums_have_their_names_in_the_public_schema():

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from prosthesis.assembly import with_tasks
 from prosthesis.encoders.switching import Switchboard, Way
 from prosthesis.errors import ConfigError
-from prosthesis.messages import BrainCode, Frame, MachineCode, readonly
-from prosthesis.protocols import Encoder, Forgetful, Translator
+from prosthesis.messages import BrainCode, Findings, Frame, MachineCode, readonly
+from prosthesis.protocols import Encoder, Forgetful, Pointing, Translator
 
 NAMES = ("still", "counting", "wide")
 
@@ -38,6 +38,17 @@ class Counting(Still):
 
     def forget(self):
         self.seen = 0
+
+
+class Finder(Still):
+    """Finds nothing, and says so of every frame."""
+
+    def encode(self, frame, now_ns):
+        self.seq = frame.seq
+        return super().encode(frame, now_ns)
+
+    def found(self):
+        return (Findings(self.seq, 0, "text", ()),)
 
 
 class Marking:
@@ -98,6 +109,20 @@ def test_a_switch_is_told_once_and_choosing_what_is_in_force_is_no_switch(board)
     board.encode(frame(2), 0)
     assert board.said() == ("task is now 'counting'",)
     assert board.said() == ()
+
+
+def test_only_what_the_task_in_force_found_is_told():
+    board = Switchboard({"still": way(Still(1), 1), "finder": way(Finder(2), 2)})
+    assert isinstance(board, Pointing)
+    assert not isinstance(Still(1), Pointing)
+    board.encode(frame(1), 0)
+    assert board.found() == ()
+    board.choose("finder")
+    board.encode(frame(2), 0)
+    assert [one.seq for one in board.found()] == [2]
+    board.choose("still")
+    board.encode(frame(3), 0)
+    assert board.found() == ()
 
 
 def test_a_name_that_is_not_loaded_is_refused_and_changes_nothing(board):

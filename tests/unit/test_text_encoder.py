@@ -1,5 +1,6 @@
 """What is presented when, in made-up time; and the encoder's seams."""
 
+import math
 import threading
 import time
 
@@ -213,9 +214,20 @@ def test_it_opens_from_its_config_without_a_calibration_and_reads():
     encoder = open_encoder(TextEncoderConfig(type="text"), VIEW)
     rgb = np.full((360, 640, 3), 30, np.uint8)
     cv2.putText(rgb, "EXIT", (200, 200), cv2.FONT_HERSHEY_DUPLEX, 2.0, (250, 250, 250), 4, cv2.LINE_AA)
-    said, end, k = (), time.monotonic() + 20, 0
+    said, found, end, k = (), (), time.monotonic() + 20, 0
     while not said and time.monotonic() < end:
-        encoder.encode(Frame(k, k, rgb), round(k * LOOK_S * S))
-        said, k = encoder.said(), k + 1
+        encoder.encode(Frame(k, 10 * k, rgb), round(k * LOOK_S * S))
+        said, found, k = encoder.said(), encoder.found(), k + 1
         time.sleep(0.02)
     assert said == ("EXIT",)
+    ((word,),) = (one.items for one in found)
+    assert (found[0].task, found[0].t_ns) == ("text", 10 * found[0].seq)
+    assert (word.kind, word.label, word.time_s) == ("word", "EXIT", math.inf)
+    assert word.confidence > 0.6
+    drawn = np.argwhere(rgb.max(axis=2) > 128)  # the box is around the strokes, and not much larger
+    (top, left), (bottom, right) = drawn.min(axis=0), drawn.max(axis=0)
+    assert word.x * 640 == pytest.approx(left, abs=20)
+    assert (word.x + word.width) * 640 == pytest.approx(right, abs=20)
+    assert word.y * 360 == pytest.approx(top, abs=20)
+    assert (word.y + word.height) * 360 == pytest.approx(bottom, abs=20)
+    assert encoder.found() == ()

@@ -11,18 +11,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.messages import Event, GuardReport, HopTimes, ImplantState, Message, Receipt, Refusal, Telemetry
+from prosthesis.messages import (
+    Event,
+    Findings,
+    Found,
+    GuardReport,
+    HopTimes,
+    ImplantState,
+    Message,
+    Receipt,
+    Refusal,
+    Telemetry,
+)
 from prosthesis.schemas import decode, stamp
 from prosthesis.timing import NS_PER_S
 from prosthesis_sim.console.latency import Latency
 
 # large ones stay as they came until somebody looks
 PICTURES = ("frame", "machine_code", "delivered", "percept")
-COUNTED = ("guard", "hops", "world_hops", "receipt", "telemetry", "event")
+COUNTED = ("findings", "guard", "hops", "world_hops", "receipt", "telemetry", "event")
 TOPICS = PICTURES + COUNTED
 SPAN_NS = 5 * NS_PER_S  # what rates are taken over
 GUARD_NS = 10 * NS_PER_S
 QUIET_NS = 1 * NS_PER_S  # after that a device or patient counts as gone
+OLD_NS = 1 * NS_PER_S  # what was found so long before the picture shown is not in it any more
 REPEAT_NS = 5 * NS_PER_S
 EVENTS, STATES = 200, 100
 
@@ -73,6 +85,7 @@ class Model:
         self.states: deque[tuple[int, str, str]] = deque(maxlen=STATES)
         self.health: Telemetry | None = None
         self.receipt: Receipt | None = None
+        self._findings: dict[str, Findings] = {}
         self.said = 0
         self._counts: deque[Counts] = deque()
         self._charge = Charge()
@@ -116,6 +129,8 @@ class Model:
                 self._charge.recent.append((now_ns, message.charge_pc))
                 self._charge.total_pc += float(message.charge_pc.sum())
                 _forget(self._charge.recent, now_ns - SPAN_NS)
+            case Findings():
+                self._findings[message.task] = message
             case Event():
                 self.tell(now_ns, message.source, message.level, message.text)
             case _:
@@ -162,6 +177,12 @@ class Model:
         if data is not None:
             self._seen[topic] = decode(topic, data)
         return self._seen.get(topic)
+
+    def found(self, t_ns: int) -> list[tuple[Found, int]]:
+        """Return what encoders found lately, for the picture captured at ``t_ns``, each with its age in ns."""
+        with self._lock:
+            newest = [(one, max(0, t_ns - one.t_ns)) for one in self._findings.values()]
+        return [(item, age_ns) for one, age_ns in newest if age_ns < OLD_NS for item in one.items]
 
     def fresh(self, topic: str) -> bool:
         """Tell whether a picture has come that nobody has asked for."""

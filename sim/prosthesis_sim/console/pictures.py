@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -34,12 +35,37 @@ def parts(model: Model, side: str, now_ns: int) -> list[Part]:
             message = model.picture(topic)
             if message is not None:
                 about, data = _picture(message)
+                if topic == "frame":
+                    about["found"] = found_in(model, message.t_ns)
                 found.append(Part({"side": side, "name": topic, "seq": message.seq, **about}, data))
     if model.fresh("delivered"):
         delivered = model.picture("delivered")
         if isinstance(delivered, Delivered):
             found.append(_electrodes(model, side, delivered, now_ns))
     return found
+
+
+def found_in(model: Model, t_ns: int) -> list[dict[str, Any]]:
+    """Return what encoders found in the picture of ``t_ns`` or shortly before it, ready for JSON.
+
+    Boxes are x, y, width, height in fractions of the picture; numbers that are not known are ``None``.
+    """
+    return [
+        {
+            "kind": item.kind,
+            "label": item.label,
+            "side": item.side,
+            "box": [round(edge, 4) for edge in (item.x, item.y, item.width, item.height)],
+            "confidence": _rounded(item.confidence),
+            "time_s": _rounded(item.time_s),
+            "age_s": round(age_ns * 1e-9, 2),
+        }
+        for item, age_ns in model.found(t_ns)
+    ]
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 2) if math.isfinite(value) else None
 
 
 def _picture(message: object) -> tuple[dict[str, Any], bytes]:

@@ -125,7 +125,49 @@ function drawCamera() {
     if (mapPicture && $("overlay").getAttribute("aria-pressed") === "true") g.drawImage(mapPicture, ...box);
     g.strokeStyle = "#ffb84d"; g.lineWidth = ratio; g.strokeRect(box[0] + 0.5 * ratio, box[1] + 0.5 * ratio, box[2] - ratio, box[3] - ratio);
   }
+  if ($("overlay").getAttribute("aria-pressed") === "true") drawFound(g, part.found, [x, y, image.width * scale, image.height * scale], ratio);
+  tellFound();
   $("n-camera").textContent = `frame ${part.seq}` + (known.camera_deg && known.camera_deg[0] ? ` · ${known.camera_deg[0]} x ${known.camera_deg[1]}°` : "");
+}
+
+// what encoders found: boxes that fade as they age, each with what it is; what is soon reached is red
+const SOON_S = 2;
+const soon = (item) => item.time_s !== null && item.time_s < SOON_S;
+const named = (item) => item.label || item.kind;
+function drawFound(g, found, [left, top, width, height], ratio) {
+  const size = 10 * ratio, pad = 3 * ratio, tall = size + 1.5 * pad, written = [];
+  const at = (item) => [left + item.box[0] * width, top + item.box[1] * height, item.box[2] * width, item.box[3] * height];
+  const colour = (item) => soon(item) ? "#ff6b62" : { word: "#8fe9e0", face: "#b9a5ff" }[item.kind] || "#e8eef4";
+  const weight = (item) => (item.time_s === null ? 1e3 : item.time_s) - item.box[2] * item.box[3];   // the most urgent first, then the largest
+  const ordered = [...found].sort((p, q) => weight(p) - weight(q));
+  g.save();
+  g.beginPath(); g.rect(left, top, width, height); g.clip();
+  g.font = `500 ${size}px Inter, system-ui, sans-serif`; g.textBaseline = "middle"; g.textAlign = "left"; g.lineWidth = 1.25 * ratio;
+  for (const item of [...ordered].reverse()) { g.globalAlpha = 1 - 0.6 * Math.min(1, item.age_s); g.strokeStyle = colour(item); g.strokeRect(...at(item)); }
+  for (const item of ordered) {   // above its box or below it; where neither is free there is the box alone
+    const text = named(item) + (item.time_s === null || item.time_s > 9.95 ? "" : ` ${item.time_s.toFixed(1)} s`);
+    const [x, y, , high] = at(item), long = g.measureText(text).width + 2 * pad, tx = Math.max(left, Math.min(x, left + width - long));
+    const ty = [y - tall, y + high].find((ty) => ty >= top && ty + tall <= top + height
+      && !written.some(([ox, oy, olong]) => tx < ox + olong && ox < tx + long && Math.abs(ty - oy) < tall)) ?? (written.length ? null : top);
+    if (ty === null) continue;
+    written.push([tx, ty, long]);
+    g.globalAlpha = 1 - 0.6 * Math.min(1, item.age_s);
+    g.fillStyle = "rgba(9,12,16,.78)"; g.fillRect(tx, ty, long, tall);
+    g.fillStyle = colour(item); g.fillText(text, tx + pad, ty + tall / 2);
+  }
+  g.restore();
+}
+
+let telling = null, toldAt = 0;
+function tellFound() {   // the same in words; a screen reader hears only of lines that are new, and not more often than one can listen
+  if (telling) return;
+  telling = setTimeout(() => {
+    telling = null; toldAt = performance.now();
+    const part = live.parts[`${live.side}/frame`], list = $("found");
+    const lines = new Set(((part && part.found) || []).map((item) => `${item.kind === "word" ? "word " : item.kind === "face" && item.label ? "face of " : ""}${named(item)}${item.side ? ` ${item.side}` : ""}${soon(item) ? ", soon reached" : ""}`));
+    for (const line of [...list.children]) if (!lines.delete(line.textContent)) line.remove();
+    for (const text of lines) { const line = document.createElement("li"); line.textContent = text; list.append(line); }
+  }, Math.max(0, toldAt + 2000 - performance.now()));
 }
 
 function drawPercept(side) {
