@@ -49,7 +49,7 @@ def _remedy(package: str) -> str:
     """Return the command that installs a package: the first extra for users that asks for it, or itself."""
     for line in requires("prosthesis") or ():
         extra = re.match(rf"{re.escape(package)}\b[^;]*;.*extra == ['\"](\w[\w-]*)", line, re.IGNORECASE)
-        if extra and extra[1] not in ("dev", "peers"):  # those are for tests
+        if extra and extra[1] not in ("dev", "docs", "peers"):  # those are not for users
             return f"pip install 'prosthesis[{extra[1]}]'"
     return f"pip install {package}"
 

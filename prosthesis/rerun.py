@@ -228,6 +228,7 @@ class _Device:
     def _choose(self, seq: int) -> None:
         if self._board and (task := self._switches.get(seq)):
             self._board.choose(task)
+            self._board.turn()
 
 
 class _Run:

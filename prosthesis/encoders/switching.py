@@ -65,14 +65,18 @@ class Switchboard:
         self.tone = tone
         self._news.append(f"brightness is now {tone.brightness:+.2f}, contrast {tone.contrast:.2f}")
 
-    def encode(self, frame: Frame, now_ns: int) -> MachineCode:
-        """See ``Encoder``."""
+    def turn(self) -> None:
+        """Put the chosen task in force; each frame does it, and who translates recorded codes without their frames."""
         wanted = self._wanted
         if wanted != self._name:
             self._name, self._way = wanted, self._ways[wanted]
             if isinstance(self._way.encoder, Forgetful):
                 self._way.encoder.forget()
             self._news.append(f"task is now '{wanted}'")
+
+    def encode(self, frame: Frame, now_ns: int) -> MachineCode:
+        """See ``Encoder``."""
+        self.turn()
         return self._way.encoder.encode(self.tone.apply(frame), now_ns)
 
     def translate(self, code: MachineCode) -> BrainCode:

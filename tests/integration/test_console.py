@@ -102,7 +102,7 @@ def opened(browser, url, size=(1280, 720)):
     assert wrong == []
 
 
-def until(page, condition, seconds=15):
+def until(page, condition, seconds=45):
     page.wait_for_function(condition, timeout=1000 * seconds)
 
 

@@ -5,7 +5,7 @@ from made_up_session import FRAMES, LOST, MS, PERIOD_S, picture, record_session
 
 from prosthesis.errors import ProsthesisError
 from prosthesis.messages import Frame, HopTimes, ImplantState, MachineCode, Percept, Telemetry, readonly
-from prosthesis.recorder import Recorder
+from prosthesis.recorder import Recorder, entries
 from prosthesis.view import Field
 from prosthesis_sim import film
 from prosthesis_sim.film import (
@@ -71,10 +71,11 @@ def test_no_codec_and_no_such_kind_of_film_are_one_line(log, hand_rig, tmp_path,
 
 
 def test_moments_show_what_was_newest_at_their_time(log):
-    for moment in moments(log, [0.1, 0.3, 0.5]):
-        if moment.t_s in (0.1, 0.3, 0.5):
-            newest = int(moment.t_s / PERIOD_S + 0.5) + 1  # frames are 20 ms apart, from number 1 at 0 s
-            assert abs(moment.newest["frame"].seq - newest) <= 2
+    heard = [(entry.log_ns, entry.message.seq) for entry in entries(log, ["frame"])]
+    shown = {moment.t_s: moment.newest["frame"].seq for moment in moments(log, [0.1, 0.3, 0.5])}
+    for t_s in (0.1, 0.3, 0.5):
+        assert shown[t_s] == max(seq for log_ns, seq in heard if log_ns <= heard[0][0] + t_s * 1e9)
+    assert shown[0.1] < shown[0.3] < shown[0.5]
 
 
 def test_times_past_the_end_show_the_end(log, hand_rig):

@@ -101,6 +101,13 @@ def test_the_first_is_in_force_and_a_choice_takes_effect_at_the_next_frame(board
     assert board.translate(code).activity[0] == 3
 
 
+def test_a_recorded_code_is_translated_without_its_frame_by_the_task_that_made_it(board):
+    code = Still(3, (4, 8)).encode(frame(1), 0)
+    board.choose("wide")
+    board.turn()
+    assert board.translate(code).activity[0] == 3
+
+
 def test_a_switch_is_told_once_and_choosing_what_is_in_force_is_no_switch(board):
     board.choose("still")
     board.encode(frame(1), 0)
