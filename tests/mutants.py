@@ -29,6 +29,14 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("if dt_s > driven_s:", "Gt -> GtE"): "no time is left to leak in: times exp(0)",
     ("finite = np.isfinite(amplitude + width + rate)", "Add -> Sub"): "a difference is as finite as a sum",
     ("over = asked > above", "Gt -> GtE"): EQUAL,
+    ("slot = np.where(good, p.slot, 0).astype(np.uint8)", "0 -> 1"): "what is silent counts in no slot",
+    (
+        "self.known = [KnownCap(c, above, float(np.min(above)), not np.ndim(above + c.in_unit)) for c, above in news]",
+        "Add -> Sub",
+    ): "a difference has as many dimensions as a sum",
+    ("return self._round_down(amplitude * np.minimum(scale, 1.0)[slot], amplitude)", "1.0 -> 3.0"): (
+        "rounding gives no more than was asked for"
+    ),
     (
         "worst = most_nc * cap.in_unit if by_charge and same else (asked * cap.in_unit)[over].max()",
         "if -> if False",

@@ -367,3 +367,20 @@ def test_least_and_most_are_those_of_numpy_and_not_a_number_if_there_is_one():
     values = np.array([3.0, -1.0, 7.0])
     assert (least_of(values), most_of(values)) == (-1.0, 7.0)
     assert math.isnan(least_of(np.array([3.0, np.nan])))
+
+
+def test_an_electrode_at_its_average_goes_on_when_another_is_above_it():
+    at = 200 * (1 - math.exp(-0.01))  # nC/s: 10 uA of 200 us at 100 Hz, for a tenth of a second
+    allowed, found, _ = allow(replace(OPEN, hard=Totals(average_nc_per_s=at)), pattern([10, 20, 0, 0]))
+    assert ua(allowed) == [10, 0, 0, 0]
+    assert [(r, n) for r, _, n, *_ in found] == [("average charge", 1)]
+
+
+def test_currents_far_below_one_are_limited_like_others():
+    assert ua(allow(replace(OPEN, hard=Totals(slot_current_ua=0.2)), pattern([0.5, 0, 0, 0]))[0]) == [0.2, 0, 0, 0]
+    # a hundredth of 40 nA remains
+    assert ua(allow(replace(OPEN, hard=Totals(net_current_na=0.2)), pattern([2, 0, 0, 0]))[0]) == [1, 0, 0, 0]
+
+
+def test_a_microsecond_twice_a_minute_is_a_pulse():
+    assert allow(OPEN, pattern(2, width=1.0, rate=1 / 30))[1] == []
