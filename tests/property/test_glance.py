@@ -131,7 +131,8 @@ def test_a_glance_is_enough_at_every_limit_and_not_above(monkeypatch):
 
 
 def test_advice_on_charges_is_told_at_a_glance(monkeypatch):
-    limits = replace(OPEN, caps=(Cap("a", "advisory", 0.5, "nC", math.inf, 0.5, 1.0),))
+    caps = (Cap("a", "advisory", 0.5, "nC", math.inf, 0.5, 1.0), Cap("b", "advisory", 5.0, "nC", math.inf, 5.0, 1.0))
+    limits = replace(OPEN, caps=caps)
     plain = Guard(limits)
     wanted = pattern([2.0, 5.0, 2.5, 10.0])
     told = plain.allow(wanted, plain.initial(), 0.0)
