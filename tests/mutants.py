@@ -46,6 +46,10 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("if most_of(coming) <= near.average_nc_per_s:", "if -> if False"): QUICK,
     ("if self._seen is None or key != self._seen.key:", "if -> if True"): QUICK,
     ("if self._any_sum:", "if -> if True"): QUICK,
+    (
+        "if most * per_nc > self._near_nc or most * per_ua * self._limits.mismatch > near.net_current_na:",
+        "Gt -> GtE",
+    ): QUICK,
     ("if most_of(np.bincount(seen.slot, allowed)) > near.slot_current_ua:", "Gt -> GtE"): QUICK,
     (
         "self._any_sum = min(near.total_current_ua, near.array_nc_per_s, near.session_uc) < math.inf",
