@@ -46,6 +46,18 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("if most_of(coming) <= near.average_nc_per_s:", "if -> if False"): QUICK,
     ("if self._seen is None or key != self._seen.key:", "if -> if True"): QUICK,
     ("if self._any_sum:", "if -> if True"): QUICK,
+    ("if amplitude.sum() > near.total_current_ua or coming.sum() > near.array_nc_per_s:", "Gt -> GtE"): QUICK,
+    (
+        "0 < least_of(width) == most_of(width) < NONSENSE and 0 <= least_of(rate) == most_of(rate) < NONSENSE",
+        "0 -> 1",
+    ): QUICK,
+    ("if not (seen.plain and least_of(p.amplitude_ua) >= 0 and most < NONSENSE):", "Lt -> LtE"): QUICK,
+    ("if not (seen.plain and least_of(p.amplitude_ua) >= 0 and most < NONSENSE):", "0 -> 1"): QUICK,
+    ("width_us, rate_hz = float(seen.width[0]), float(seen.rate[0])", "0 -> 1"): "all electrodes pulse alike there",
+    (
+        "0 < least_of(width) == most_of(width) < NONSENSE and 0 <= least_of(rate) == most_of(rate) < NONSENSE",
+        "LtE -> Lt",
+    ): QUICK,
     (
         "if most * per_nc > self._near_nc or most * per_ua * self._limits.mismatch > near.net_current_na:",
         "Gt -> GtE",

@@ -123,7 +123,13 @@ def test_a_glance_is_enough_at_every_limit_and_not_above(monkeypatch):
         guard = QuickGuard(replace(OPEN, caps=(Cap("a", "hard", amount, "uA", amount, math.inf, 1.0),)))
         guard.allow(pattern(), guard.initial(), 0.0)
         assert len(looked) == closely
-    for wanted in (pattern([1, np.nan, 1, 1]), pattern(-1), pattern(width=[1, 2, 1, 1]), pattern(slot=[0, 1, 1, 2])):
+    for charge, closely in ((2.0 * (1 + 1e-8), 0), (1.9999, 1)):  # 10 uA of 200 us
+        looked.clear()
+        guard = QuickGuard(replace(OPEN, caps=(Cap("a", "hard", charge, "nC", math.inf, charge, 1.0),)))
+        guard.allow(pattern(), guard.initial(), 0.0)
+        assert len(looked) == closely
+    senseless = (pattern([1, np.nan, 1, 1]), pattern(-1), pattern(width=0), pattern(rate=-1))
+    for wanted in (*senseless, pattern(width=[1, 2, 1, 1]), pattern(slot=[0, 1, 1, 2])):
         looked.clear()
         guard = QuickGuard(OPEN)
         guard.allow(wanted, guard.initial(), 0.0)
