@@ -73,6 +73,25 @@ def test_a_loss_of_the_task_is_refused_unless_allowed(scored, tmp_path):
     assert made.bundle.manifest.delivery.task_score.change_points == pytest.approx(-3)
 
 
+def test_more_layers_stay_float_until_the_task_score_holds(monkeypatch, tmp_path):
+    scores = iter([0.8, 0.85, 0.87, 0.9])
+
+    def score(before, after):
+        return TaskScore(measure="made up", before=0.9, after=next(scores), trials=100)
+
+    monkeypatch.setattr(module, "task_score", score)
+    said = []
+    delivery = export("contrast-64", "orin_nano_8gb_super", "fp16", tmp_path, say=said.append).bundle.manifest.delivery
+    assert [line for line in said if "more layers" in line] == [
+        f"  it falls from 90.0% to {after}.0%: more layers stay as they were" for after in (80, 85, 87)
+    ]
+    assert delivery.task_score.after == 0.9
+    assert max(row.error / row.tolerance for row in delivery.parity) <= 0.125
+    monkeypatch.setattr(module, "task_score", lambda *_: TaskScore(measure="", before=0.9, after=0.9, trials=100))
+    easy = export("contrast-64", "orin_nano_8gb_super", "fp16", tmp_path).bundle.manifest.delivery
+    assert sum(part.lowered for part in delivery.layers) < sum(part.lowered for part in easy.layers)
+
+
 def test_errors_above_tolerance_are_refused(scored, tmp_path, monkeypatch):
     def off(graph, content, known, precision):
         row = {"file": graph.file, "output": "map", "measure": "largest", "largest": 0.5, "inputs": 3}
