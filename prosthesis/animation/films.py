@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
@@ -16,6 +13,7 @@ from prosthesis.cameras.opencv import Movie
 from prosthesis.config import CameraConfig
 from prosthesis.errors import ProsthesisError
 from prosthesis.messages import F32, U8
+from prosthesis.processes import quiet_stderr
 from prosthesis.protocols import FrameSource
 from prosthesis.timing import MonotonicClock
 
@@ -65,7 +63,7 @@ class Film:
         """Write one picture u8[h,w,3]; ``ProsthesisError`` when OpenCV cannot."""
         if self._out is None:
             codec = cv2.VideoWriter.fourcc(*CODECS[self.path.suffix])
-            with _quiet():
+            with quiet_stderr():
                 self._out = cv2.VideoWriter(str(self.path), codec, self._fps, (rgb.shape[1], rgb.shape[0]))
             if not self._out.isOpened():
                 raise ProsthesisError(f"{self.path}: cannot be written; is its folder there and writable?")
@@ -75,20 +73,6 @@ class Film:
         """Finish the file."""
         if self._out is not None:
             self._out.release()
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep FFmpeg's remarks on WebM's tags from the user's terminal; it has no other switch."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def panel(rgb: U8, text: str = "") -> U8:

@@ -6,10 +6,7 @@ They show what the device knows: electrodes stand where its calibration puts the
 from __future__ import annotations
 
 import itertools
-import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +28,7 @@ from prosthesis.messages import (
     Receipt,
     Telemetry,
 )
+from prosthesis.processes import quiet_stderr
 from prosthesis.recorder import entries
 from prosthesis.timing import NS_PER_MS, NS_PER_S
 from prosthesis.view import Field, View, make_view
@@ -322,7 +320,7 @@ def _choose_codec(out: Path) -> str:
     out.parent.mkdir(parents=True, exist_ok=True)
     trial = out.with_name(f".trial-{out.name}")
     try:
-        with _quiet():
+        with quiet_stderr():
             for codec in codecs:
                 if _works(trial, codec):
                     return codec
@@ -343,19 +341,5 @@ def _works(trial: Path, codec: str) -> bool:
 
 
 def _open_writer(out: Path, codec: str, size: tuple[int, int]) -> Any:
-    with _quiet():
+    with quiet_stderr():
         return cv2.VideoWriter(str(out), cv2.VideoWriter.fourcc(*codec), FPS, size)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep FFmpeg's complaints about encoders that are not there from the user's terminal; it has no other switch."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
