@@ -35,3 +35,13 @@ def test_inverting_a_rising_curve_gives_back_what_went_in(seed):
     ys = np.cumsum(random.uniform(0.05, 1, (20, 5)), axis=1)
     x = random.uniform(0, 1, 20) * xs[:, -1]
     assert Curve(ys, xs)(Curve(xs, ys)(x)) == pytest.approx(x)
+
+
+def test_the_desks_curve_is_the_devices_also_where_nothing_is_asked():
+    torch = pytest.importorskip("torch")
+    from prosthesis_train.observers.device import TorchCurve
+
+    xs, ys = np.array([[0.0, 0.5, 1.0], [0.2, 0.4, 0.8]]), np.array([[0.4, 0.6, 1.0], [0.3, 0.3, 1.0]])
+    for x in (-0.1, 0.0, 0.1, 0.3, 0.9, 1.1):
+        here = TorchCurve(xs, ys)(torch.full((1, 2), x))[0].numpy()
+        assert here == pytest.approx(Curve(xs, ys)(np.array([x, x])), abs=1e-6)
