@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from prosthesis_train.animation.scene import F32, MARKS, Body, Mark, placed
-from prosthesis_train.data.photographs import WHEELS, read_picture, where
+from prosthesis_train.data.photographs import PORTRAIT, WHEELS, read_picture, where
 from prosthesis_train.tasks.faces import person
 from prosthesis_train.tasks.task import Part
 
@@ -63,7 +63,8 @@ def _colour(values: np.ndarray) -> Colour:
 
 @functools.cache
 def _photographs(held_out: bool) -> tuple[F32, ...]:
-    return tuple(np.asarray(read_picture(where(p)) / 255, np.float32) for p in WHEELS if p.held_out is held_out)
+    chosen = (p for p in WHEELS if p.held_out is held_out and p != PORTRAIT)  # which is to be animated
+    return tuple(np.asarray(read_picture(where(p)) / 255, np.float32) for p in chosen)
 
 
 def _ground(part: Part, random: np.random.Generator, side: int) -> F32:

@@ -44,6 +44,7 @@ WHEELS = (
     Photograph("skimage", "data/gravel.png", True),
     Photograph("sklearn", "datasets/images/flower.jpg", True),
 )
+PORTRAIT = WHEELS[0]  # Eileen Collins, NASA, public domain
 PLASMA, LOMIRI = "/usr/share/wallpapers", "/usr/share/backgrounds"
 # those of Debian's wallpapers that are photographs, not drawings
 WALLPAPERS = (

@@ -21,7 +21,7 @@ from prosthesis.engines import open_engine
 from prosthesis.messages import U8
 from prosthesis.results import Figure
 from prosthesis_train.animation.clips import shot
-from prosthesis_train.data.photographs import WHEELS, read_picture, where
+from prosthesis_train.data.photographs import PORTRAIT, read_picture, where
 
 FRAMES, FPS, WIDTH = 36, 8.0, 128
 HELD_OUT = 101  # the first of the people shown; the figures are of others
@@ -55,7 +55,7 @@ def scenes(side: int) -> list[tuple[U8, U8, bool]]:
     """
     own, other = (shot("faces", "test", HELD_OUT + k, FRAMES, side, take=1).frames() for k in (0, 1))
     third = shot("faces", "test", HELD_OUT + 2, FRAMES, side, take=1).frames()
-    rgb = read_picture(where(WHEELS[0]))
+    rgb = read_picture(where(PORTRAIT))
     real = portrait(rgb, open_engine(load_bundle("faces"), "onnx"), "astronaut").cut(rgb, side)
     return [(own[0], own, False), (third[0], own, True), (real, own, True), (real, other, True)]
 
