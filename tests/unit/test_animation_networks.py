@@ -101,13 +101,13 @@ def counted(size):
     moving, moved = hourglass(4 * (size.points + 1), *size.moving)
     width, most, halvings, blocks = size.painting
     wide = [min(most, width * 2**n) for n in range(halvings + 1)]
-    painting = conv(3, width, k) + sum(conv(wide[n], wide[n + 1]) + conv(wide[n + 1], wide[n]) for n in range(halvings))
+    painting = conv(3 if size.warps else 3 + size.points, width, k) + sum(conv(wide[n], wide[n + 1]) + conv(wide[n + 1], wide[n]) for n in range(halvings))
     painting += blocks * 2 * (9 * wide[-1] ** 2 + 3 * wide[-1]) + conv(width, 3, k, norm=False)
     heads = conv(seen, 5 * size.points, k, norm=False) + conv(moved, size.points + 2, k, norm=False)
     return seeing + moving + painting + heads
 
 
-@pytest.mark.parametrize("name", ["small64", "paper256"])
+@pytest.mark.parametrize("name", ["small64", "unwarped64", "paper256"])
 def test_networks_have_the_shapes_and_sizes_of_their_description(name):
     size = SIZES[name]
     with torch.device("meta"):  # shapes without numbers
@@ -129,10 +129,32 @@ def test_equal_keypoints_move_nothing():
     with torch.no_grad():
         points = net.keypoints(x)
         _, motion = net(x, points, points)
-        copy = net.painter(x, Motion(motion.flow, torch.ones_like(motion.visible)))
+        copy = net.painter(x, Motion(motion.flow, torch.ones_like(motion.visible)), points.at)
     torch.testing.assert_close(motion.flow[0], grid(32, 32, x), rtol=0, atol=1e-4)
     # what is all visible comes through as it is
     torch.testing.assert_close(copy, x, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(("name", "moves"), [("small64", True), ("unwarped64", False)])
+def test_only_a_network_that_warps_moves_what_is_visible(name, moves):
+    net = Animator(SIZES[name]).eval()
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        points = net.keypoints(x)
+        shifted = points._replace(at=points.at + 0.25)
+        motion = net.motion(x, points, shifted)
+        made = net.painter(x, Motion(motion.flow, torch.ones_like(motion.visible)), shifted.at)
+    assert torch.allclose(made, x, atol=1e-3) is not moves
+
+
+def test_an_unwarped_painter_is_told_where_the_driving_keypoints_are():
+    net = Animator(SIZES["unwarped64"]).eval()
+    x = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        points = net.keypoints(x)
+        motion = Motion(net.motion(x, points, points).flow, torch.zeros(1, 1, 32, 32).add(0.5))
+        one, other = (net.painter(x, motion, at) for at in (points.at, points.at + 0.25))
+    assert float((one - other).abs().max()) > 1e-4
 
 
 def tiny_clips():

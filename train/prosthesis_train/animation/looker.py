@@ -53,7 +53,7 @@ SHIPPED = {
 
 
 class Looker(nn.Module):
-    """Pictures f32[n,3,64,64] in 0..1 to traits f32[n,34] and landmarks f32[n,10,2]."""
+    """Pictures f32[n,3,h,w] in 0..1, looked at in 64 pixels, to traits f32[n,34] and landmarks f32[n,10,2]."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Looker(nn.Module):
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Return who and where."""
-        seen = self.features(pictures)[-1].flatten(1)
+        seen = self.features(fn.adaptive_avg_pool2d(pictures, SIDE))[-1].flatten(1)
         return self.who(seen), self.where(seen).reshape(-1, LANDMARKS, 2)
 
 

@@ -1,17 +1,17 @@
-"""What the animation networks learn from: pictures alike in pixels and features, keypoints that move as pictures do.
+"""What the animation networks learn from: pictures alike to an eye, keypoints that move as pictures do.
 
 Equivariance: a picture bent by a known thin-plate spline must have its keypoints and their Jacobians bent likewise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as fn
 from torch import Tensor
 
+from prosthesis_train.animation.looker import Looker
 from prosthesis_train.networks.animation import Points, grid, inverse, warped
 
 KNOTS = 5  # of a bend, across and down
@@ -60,14 +60,17 @@ def equivariance(points: Points, of_bent: Points, bend: Bend) -> tuple[Tensor, T
     return at, (torch.eye(2) - turn).abs().mean()
 
 
-def likeness(made: Tensor, true: Tensor, features: Callable[[Tensor], Sequence[Tensor]]) -> tuple[Tensor, Tensor]:
-    """Return mean differences of pixels and of features f32[n,c,h,w], over a pyramid of sizes."""
+def likeness(made: Tensor, true: Tensor, eye: Looker) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mean differences of pixels, of the eye's features over a pyramid of sizes, and of whom it sees where."""
     pixels, seen = made.new_zeros(()), made.new_zeros(())
     for scale in SCALES:
         a, b = (fn.avg_pool2d(x, scale) for x in (made, true))
         pixels = pixels + (a - b).abs().mean()
         with torch.no_grad():
-            wanted = features(b)
-        for x, y in zip(features(a), wanted, strict=True):
+            wanted = eye.features(b)
+        for x, y in zip(eye.features(a), wanted, strict=True):
             seen = seen + (x - y).abs().mean()
-    return pixels, seen
+    with torch.no_grad():
+        wanted = eye(true)
+    told = sum(((x - y).abs().mean() for x, y in zip(eye(made), wanted, strict=True)), made.new_zeros(()))
+    return pixels, seen, told

@@ -1,8 +1,8 @@
 """Living pictures (Siarohin et al. 2019): ``prosthesis train animation --data faces`` or ``--data FOLDER_OF_FILMS``.
 
 Self-supervised: of two frames of a clip, one is the source and the other is to be made of it by its own keypoints.
-Losses: pixels and features of our own network (``animation.looker``) over two sizes, and the equivariance of keypoints
-and Jacobians. No adversary: the authors' settings for faces give it no weight. Deviations for short runs on a CPU:
+Losses: pixels and features of our own network (``animation.looker``) over two sizes, whom that network sees and where
+(which keeps a face its own), and the equivariance of keypoints and Jacobians. No adversary: the authors' settings for faces give it no weight. Deviations for short runs on a CPU:
 pixels count beside features, the learning rate is higher and falls along half a cosine, gradients are clipped, weights
 are averaged.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,16 +43,17 @@ class Settings(RunSettings):
     """
 
     data: str = "faces"
-    size: Literal["small64", "paper256"] = "small64"
-    people: int = 600
+    size: Literal["small64", "unwarped64", "paper256"] = "small64"
+    people: int = 1200
     frames: int = 6
     lr: float = 1e-3
     pixels: float = 10.0
     features: float = 1.0
+    told: float = 2.0
     points: float = 10.0
     jacobians: float = 10.0
     batch: int = 8
-    steps: int = 6000
+    steps: int = 10000
     decay: float = 0.995
     log_every: int = 25
 
@@ -83,10 +84,11 @@ class Networks:
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What a step minimises: differences of pixels and of features, equivariance of keypoints and of Jacobians."""
+    """What a step minimises: differences of pixels, features and what is told; equivariance of points and Jacobians."""
 
     pixels: Tensor
     features: Tensor
+    told: Tensor
     points: Tensor
     jacobians: Tensor
 
@@ -149,8 +151,7 @@ def losses(net: Animator, source: Tensor, driving: Tensor, eye: looker.Looker, r
     found = net.keypoints(torch.cat([source, driving, bend.picture(driving)]))
     of_source, of_driving, of_bent = (Points(at, j) for at, j in zip(*(x.split(n) for x in found), strict=True))
     made, _ = net(source, of_source, of_driving)
-    pixels, features = likeness(made, driving, eye.features)
-    return Losses(pixels, features, *equivariance(of_driving, of_bent, bend))
+    return Losses(*likeness(made, driving, eye), *equivariance(of_driving, of_bent, bend))
 
 
 def _step(nets: Networks, source: Tensor, driving: Tensor, eye: looker.Looker, settings: Settings, step: int) -> Losses:
@@ -161,6 +162,7 @@ def _step(nets: Networks, source: Tensor, driving: Tensor, eye: looker.Looker, s
     torch.autograd.backward(
         settings.pixels * found.pixels
         + settings.features * found.features
+        + settings.told * found.told
         + settings.points * found.points
         + settings.jacobians * found.jacobians
     )
@@ -172,9 +174,10 @@ def _step(nets: Networks, source: Tensor, driving: Tensor, eye: looker.Looker, s
 
 def _tell(run: Run, progress: Progress, done: int, found: Losses) -> None:
     """Log and tell of a step; a number gone mad ends the run, its last checkpoint kept."""
-    numbers = workers.mean_over_processes([found.pixels, found.features, found.points, found.jacobians])
-    names = ("loss_pixels", "loss_features", "loss_points", "loss_jacobians")
-    entry = {"step": done, **dict(zip(names, numbers, strict=True)), "seconds": round(run.seconds(), 1)}
+    names = [field.name for field in fields(found)]
+    numbers = workers.mean_over_processes([getattr(found, name) for name in names])
+    named = {f"loss_{name}": value for name, value in zip(names, numbers, strict=True)}
+    entry = {"step": done, **named, "seconds": round(run.seconds(), 1)}
     if not all(math.isfinite(value) for value in numbers):
         raise ProsthesisError(f"{run.folder}: a loss is not finite at step {done}; lower --lr, or take another --seed")
     run.log(entry)

@@ -8,7 +8,7 @@ source can be seen, the warped picture itself comes through, so that a small net
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -26,6 +26,8 @@ class Size:
     """Widths of the three networks; keypoints and motion see the picture ``shrink`` times smaller.
 
     ``seeing`` and ``moving`` are hourglasses: width, widest, depth. ``painting``: width, widest, halvings, blocks.
+    Without ``warps`` nothing is moved: the painter is told where the driving keypoints are (as by Jakab et al. 2018),
+    which is what warping is to be better than.
     """
 
     side: int
@@ -36,10 +38,13 @@ class Size:
     painting: tuple[int, int, int, int]
     kernel: int
     mixed: bool
+    warps: bool = True
 
 
+SMALL = Size(64, 10, 2, (12, 48, 4), (16, 64, 3), (16, 64, 2, 3), 3, True)
 SIZES = {
-    "small64": Size(64, 10, 2, (8, 48, 4), (12, 48, 3), (12, 64, 2, 3), 3, True),
+    "small64": SMALL,
+    "unwarped64": replace(SMALL, warps=False),
     # the paper's for faces of 256 pixels
     "paper256": Size(256, 10, 4, (32, 1024, 5), (64, 1024, 5), (64, 512, 2, 6), 7, False),
 }
@@ -139,35 +144,37 @@ class DenseMotion(nn.Module):
 
 
 class Painter(nn.Module):
-    """Source pictures and ``Motion`` to new pictures f32[n,3,side,side] in 0..1."""
+    """Source pictures, ``Motion`` and driving keypoints f32[n,k,2] to new pictures f32[n,3,side,side] in 0..1."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()
         width, most, halvings, blocks = size.painting
         wide = [min(most, width * 2**k) for k in range(halvings + 1)]
-        self.first = _conv(3, wide[0], size.kernel)
+        self.mixed, self.warps = size.mixed, size.warps
+        self.first = _conv(3 + (0 if size.warps else size.points), wide[0], size.kernel)
         self.down = nn.ModuleList(_conv(wide[k], wide[k + 1]) for k in range(halvings))
         self.blocks = nn.Sequential(*(Residual(wide[-1]) for _ in range(blocks)))
         self.up = nn.ModuleList(_conv(wide[k + 1], wide[k]) for k in reversed(range(halvings)))
         self.last = nn.Conv2d(wide[0], 3, size.kernel, padding=size.kernel // 2)
-        self.mixed = size.mixed
 
-    def forward(self, source: Tensor, motion: Motion) -> Tensor:
+    def forward(self, source: Tensor, motion: Motion, driving: Tensor) -> Tensor:
         """Return the pictures."""
-        x = self.first(source)
+        h, w = source.shape[2:]
+        told = [] if self.warps else [_spots(driving, grid(h, w, source))]
+        x = self.first(torch.cat([source, *told], 1))
         for layer in self.down:
             x = fn.avg_pool2d(layer(x), 2)
-        h, w = x.shape[2:]
-        x = warped(x, resized_flow(motion.flow, h, w)) * _resized(motion.visible, h, w)
-        x = self.blocks(x)
+        x = self.blocks(self._moved(x, motion) * _resized(motion.visible, *x.shape[2:]))
         for layer in self.up:
             x = layer(fn.interpolate(x, scale_factor=2.0))
         painted = torch.sigmoid(self.last(x))
         if not self.mixed:
             return painted
-        h, w = source.shape[2:]
         visible = _resized(motion.visible, h, w)
-        return visible * warped(source, resized_flow(motion.flow, h, w)) + (1 - visible) * painted
+        return visible * self._moved(source, motion) + (1 - visible) * painted
+
+    def _moved(self, x: Tensor, motion: Motion) -> Tensor:
+        return warped(x, resized_flow(motion.flow, *x.shape[2:])) if self.warps else x
 
 
 class Residual(nn.Module):
@@ -195,7 +202,7 @@ class Animator(nn.Module):
     def forward(self, source: Tensor, of_source: Points, of_driving: Points) -> tuple[Tensor, Motion]:
         """Return the source as the driving keypoints move it, and the motion."""
         motion = self.motion(source, of_source, of_driving)
-        return self.painter(source, motion), motion
+        return self.painter(source, motion, of_driving.at), motion
 
 
 def grid(h: int, w: int, like: Tensor) -> Tensor:
