@@ -32,6 +32,11 @@ from prosthesis_train.networks.animation import Animator, Points
 from prosthesis_train.training import checkpoint
 
 FILES = ("keypoints.onnx", "painter.onnx")
+SUMMARY = (
+    "Moves a still portrait as another face moves: keypoints, motion, occlusion, painter. "
+    "Learned from drawn people only."
+)
+BASELINE = "A baseline of living pictures that warps nothing: its painter is told where the driving keypoints are."
 PARITY = 1e-3  # of places, in half pictures: far below a pixel of 1/32
 MEANINGS = {
     "picture": "RGB rows from the top, the square around a face",
@@ -95,6 +100,8 @@ def at_side(net: Animator, side: int) -> Animator:
 def build(source: Path, out: Path, side: int | None = None) -> Path:
     """Write the bundle of a run, or of a bundle for pictures of another size, to ``out/animation<side>``.
 
+    That of networks that do not warp goes to ``out/unwarped<side>``.
+
     Raises ``ProsthesisError`` when a graph differs from torch.
     """
     if (source / MANIFEST).is_file():
@@ -108,7 +115,7 @@ def build(source: Path, out: Path, side: int | None = None) -> Path:
             f"commit {facts['commit'][:12]}"
         )
     side = side or net.size.side
-    folder = out / f"{MODEL.rstrip('0123456789')}{side}"
+    folder = out / f"{MODEL.rstrip('0123456789') if net.size.warps else 'unwarped'}{side}"
     write(at_side(net, side), folder, side, origin)
     differ = difference(net, folder, side)
     if differ > PARITY:
@@ -129,8 +136,7 @@ def write(net: Animator, folder: Path, side: int, origin: str) -> None:
         {
             "schema_version": 0,
             "name": folder.name,
-            "summary": "Moves a still portrait as another face moves: keypoints, motion, occlusion, painter. "
-            "Learned from drawn people only.",
+            "summary": SUMMARY if net.size.warps else BASELINE,
             "task": "animation",
             "kind": "task",
             "processor": {"name": "animation", "version": 1},

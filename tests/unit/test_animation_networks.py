@@ -101,7 +101,8 @@ def counted(size):
     moving, moved = hourglass(4 * (size.points + 1), *size.moving)
     width, most, halvings, blocks = size.painting
     wide = [min(most, width * 2**n) for n in range(halvings + 1)]
-    painting = conv(3 if size.warps else 3 + size.points, width, k) + sum(conv(wide[n], wide[n + 1]) + conv(wide[n + 1], wide[n]) for n in range(halvings))
+    painting = sum(conv(wide[n], wide[n + 1]) + conv(wide[n + 1], wide[n]) for n in range(halvings))
+    painting += conv(3 if size.warps else 3 + size.points, width, k)
     painting += blocks * 2 * (9 * wide[-1] ** 2 + 3 * wide[-1]) + conv(width, 3, k, norm=False)
     heads = conv(seen, 5 * size.points, k, norm=False) + conv(moved, size.points + 2, k, norm=False)
     return seeing + moving + painting + heads

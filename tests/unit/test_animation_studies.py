@@ -14,7 +14,7 @@ from prosthesis.animation.animator import open_animator
 from prosthesis.errors import ProsthesisError
 from prosthesis.messages import Frame, MachineCode, readonly
 from prosthesis_train.animation.clips import shot
-from prosthesis_train.animation.shipped import networks
+from prosthesis_train.animation.shipped import UNWARPED, networks
 from prosthesis_train.studies.animation import facetask, remade
 from prosthesis_train.studies.animation.steady import SteadyEncoder, flow_and_visibility
 from prosthesis_train.tasks.task import SQUARE
@@ -22,7 +22,7 @@ from prosthesis_train.tasks.task import SQUARE
 
 @pytest.fixture(scope="module")
 def clip():
-    return remade.remade(networks(), shot("faces", "test", 0, 4, 64))
+    return remade.remade(networks(), networks(UNWARPED, "unwarped64"), shot("faces", "test", 0, 4, 64))
 
 
 def test_the_bundle_read_back_paints_what_the_engine_paints(clip):

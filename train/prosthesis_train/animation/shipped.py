@@ -14,6 +14,8 @@ from prosthesis.errors import ProsthesisError
 from prosthesis_train.data.images import imported
 from prosthesis_train.networks.animation import SIZES, Animator
 
+UNWARPED = Path(__file__).resolve().parents[1] / "models" / "unwarped64"  # the baseline, for the desk only
+
 
 def networks(model: str | Path = MODEL, size: str = "small64") -> Animator:
     """Return a bundle's networks in eval mode; ``ProsthesisError`` when its graphs are not of networks of ``size``."""

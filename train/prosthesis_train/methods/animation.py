@@ -2,9 +2,9 @@
 
 Self-supervised: of two frames of a clip, one is the source and the other is to be made of it by its own keypoints.
 Losses: pixels and features of our own network (``animation.looker``) over two sizes, whom that network sees and where
-(which keeps a face its own), and the equivariance of keypoints and Jacobians. No adversary: the authors' settings for faces give it no weight. Deviations for short runs on a CPU:
-pixels count beside features, the learning rate is higher and falls along half a cosine, gradients are clipped, weights
-are averaged.
+(which keeps a face its own), and the equivariance of keypoints and Jacobians. No adversary: the authors' settings for
+faces give it no weight. Deviations for short runs on a CPU: pixels count beside features, the learning rate is higher
+and falls along half a cosine, gradients are clipped, weights are averaged.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Held-out drawn people remade from their first frame: distances, and flow and occlusion beside the truth.
 
 Baselines: the source itself; the source warped, nothing painted (which is the network with everything taken for
-visible); and the painter without a warp, an ablation of the same trained networks: the motion is nought, the occlusion
-map stays. The painter never learned to work so; one trained without a warp would do better than that.
+visible); and networks of the same kind that were trained as long without warping, their painter told where the driving
+keypoints are.
 """
 
 from __future__ import annotations
@@ -23,9 +23,8 @@ from prosthesis_train.animation import looker
 from prosthesis_train.animation.clips import Shot, shot, to_float
 from prosthesis_train.animation.people import landmarks
 from prosthesis_train.animation.scene import Bool, grid, trace, true_motion
-from prosthesis_train.animation.shipped import networks
-from prosthesis_train.networks.animation import Animator, Motion, resized_flow, warped
-from prosthesis_train.networks.animation import grid as places
+from prosthesis_train.animation.shipped import UNWARPED, networks
+from prosthesis_train.networks.animation import Animator, resized_flow, warped
 from prosthesis_train.tasks.faces import TRAITS
 
 F64 = npt.NDArray[np.float64]
@@ -50,25 +49,24 @@ class Clip:
 
 def measure(say: Say) -> list[Figure]:
     """Return every figure; some minutes on one core."""
-    net, judge = networks(), looker.load("judge")
+    net, unwarped, judge = networks(), networks(UNWARPED, "unwarped64"), looker.load("judge")
     clips = []
     for number in range(PEOPLE):
-        clips.append(remade(net, shot("faces", "test", number, FRAMES + 1, SIDE)))
+        clips.append(remade(net, unwarped, shot("faces", "test", number, FRAMES + 1, SIDE)))
         if number % 10 == 9:
             say(f"remade {number + 1} of {PEOPLE} people")
     return [*_distances(clips, judge), *_motions(clips), *_judged(judge), _parity(clips)]
 
 
 @torch.no_grad()
-def remade(net: Animator, of: Shot) -> Clip:
+def remade(net: Animator, unwarped: Animator, of: Shot) -> Clip:
     """Return a held-out clip as every way remakes it."""
     true = to_float(of.frames())
     source, later = true[:1].expand(len(true) - 1, -1, -1, -1), true[1:]
     made, motion = net(source, net.keypoints(source), net.keypoints(later))
-    _, h, w, _ = motion.flow.shape
-    still = places(h, w, source)[None].expand_as(motion.flow)
     flow = resized_flow(motion.flow, SIDE, SIDE)
-    ways = (made, source, warped(source, flow), net.painter(source, Motion(still, motion.visible)))
+    painted, _ = unwarped(source, unwarped.keypoints(source), unwarped.keypoints(later))
+    ways = (made, source, warped(source, flow), painted)
     truths = [true_motion(of.scenes[0], scene, SIDE) for scene in of.scenes[1:]]
     moving = [(trace(scene, grid(SIDE)).what >= 0).reshape(SIDE, SIDE) for scene in of.scenes[1:]]
     visible = torch.nn.functional.interpolate(motion.visible, (SIDE, SIDE), mode="bilinear", align_corners=False)
