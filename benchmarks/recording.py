@@ -21,8 +21,8 @@ from prosthesis.assembly import run_rig, with_choices
 from prosthesis.config import load_rig
 from prosthesis.links.keys import load_keys
 from prosthesis.processes import free_port, running
-from prosthesis.recorder import Recorder, entries, metadata
-from prosthesis.rerun import rerun
+from prosthesis.recording.recorder import Recorder, entries, metadata
+from prosthesis.recording.rerun import rerun
 from prosthesis.schemas import TOPICS, encode
 from prosthesis.taps import Tap
 from prosthesis_sim.demo import _await_listening
@@ -102,7 +102,7 @@ def costs(log: Path, most: int) -> dict[str, object]:
 def _write(recorder: Recorder, path: Path, encoded: list[tuple[str, bytes]]) -> int:
     from mcap.writer import CompressionType, Writer
 
-    from prosthesis.recorder import CHUNK_BYTES, _begin
+    from prosthesis.recording.recorder import CHUNK_BYTES, _begin
 
     with path.open("wb") as file:
         writer = Writer(file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD, enable_data_crcs=True)

@@ -17,7 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from prosthesis.calibration import Crosstalk
+from prosthesis.calibration.table import Crosstalk
 from prosthesis.config import load_rig
 from prosthesis.messages import MachineCode, readonly
 from prosthesis.modulator import PulseModulator

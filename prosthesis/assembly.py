@@ -13,9 +13,11 @@ import numpy as np
 import zmq
 
 from prosthesis.airtime import AirTime
-from prosthesis.bundle import load_bundle
-from prosthesis.calibrate import Plan, calibrate
-from prosthesis.calibration import Calibration
+from prosthesis.bundles.bundle import load_bundle
+from prosthesis.calibration.calibrate import Plan, calibrate
+from prosthesis.calibration.impedance import check_impedances
+from prosthesis.calibration.participant import KeyboardParticipant, Participant, RemoteParticipant
+from prosthesis.calibration.table import Calibration
 from prosthesis.cameras import open_camera
 from prosthesis.cameras.checks import FrameCheck
 from prosthesis.config import RadioConfig, Rig, TaskConfig, find, load_rig, names
@@ -24,19 +26,17 @@ from prosthesis.encoders.switching import Switchboard, Way
 from prosthesis.errors import ConfigError
 from prosthesis.glance import QuickGuard
 from prosthesis.hops import EncoderConfig
-from prosthesis.identity import RIG_PART, identity, measured_about, rig_text
-from prosthesis.impedance import check_impedances
 from prosthesis.limits import guard_limits, hold_s
 from prosthesis.links.keys import load_keys
 from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS, ZmqLink, plain
 from prosthesis.live import Desk
 from prosthesis.messages import Event, Message
 from prosthesis.modulator import PulseModulator
-from prosthesis.participant import KeyboardParticipant, Participant, RemoteParticipant
 from prosthesis.pipeline import Passage, Pipeline
 from prosthesis.processes import spoken_lines
 from prosthesis.protocols import Clock, Encoder, FrameSource, Link, StimulatingSession, Translator
-from prosthesis.recorder import Recorder
+from prosthesis.recording.identity import RIG_PART, identity, measured_about, rig_text
+from prosthesis.recording.recorder import Recorder
 from prosthesis.runtime import RunSummary, run
 from prosthesis.sealing import Sealing
 from prosthesis.session import Credentials, Session

@@ -19,7 +19,7 @@ import numpy as np
 import zmq
 
 from prosthesis.assembly import Device, assemble, open_link, with_choices
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.config import Rig, load_rig
 from prosthesis.engines import open_engine
 from prosthesis.errors import LinkError

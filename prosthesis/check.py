@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from prosthesis.airtime import AirTime
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.config import Limit, Rig, load_rig, slot_us
 from prosthesis.errors import ProsthesisError
 from prosthesis.layout import raster_slots

@@ -47,9 +47,9 @@ def register(verbs: Verbs) -> None:
     p.add_argument("rig", metavar="RIG", help="a shipped rig's name, or the path of a YAML file")
     p.add_argument("--seconds", type=positive, default=10.0, metavar="N", help="how long (default 10)")
     p.add_argument("--json", action="store_true", help="print JSON")
-    from prosthesis import record_commands
+    from prosthesis.recording import commands as recording
 
-    record_commands.register(verbs)
+    recording.register(verbs)
     p = add_verb(verbs, "keys", _keys, "make this installation's keys", "prosthesis keys --dir ~/lab-keys")
     p.add_argument("--dir", type=Path, metavar="DIR", help="where to (default: the user's configuration folder)")
     p.add_argument("--rotate", choices=ROLES, help="replace this end's pair; the old one is refused from then on")
@@ -220,7 +220,7 @@ def _say(text: str) -> None:
 
 def _calibrate(arguments: argparse.Namespace) -> int:
     from prosthesis.assembly import calibrate_rig
-    from prosthesis.calibration import save_calibration
+    from prosthesis.calibration.table import save_calibration
 
     trials = 0
 
@@ -272,11 +272,11 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from prosthesis.verify import table, verify
+    from prosthesis.bundles.verify import table, verify
 
     if arguments.record:
-        from prosthesis.bundle import load_bundle
-        from prosthesis.reference import clip_inputs, record
+        from prosthesis.bundles.bundle import load_bundle
+        from prosthesis.bundles.reference import clip_inputs, record
 
         bundle = load_bundle(arguments.bundle)
         print(f"wrote {record(bundle, clip_inputs(bundle), folder=arguments.record)}")
@@ -291,7 +291,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _compare(arguments: argparse.Namespace) -> int:
-    from prosthesis.compare import compare, table
+    from prosthesis.bundles.compare import compare, table
 
     rows = compare(arguments.bundles, arguments.engines, arguments.runs, arguments.score, _say)
     print(json.dumps([asdict(row) for row in rows], indent=2) if arguments.json else table(rows))

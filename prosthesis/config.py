@@ -12,7 +12,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, Field, PositiveFloat
 
-from prosthesis.calibration import Calibration, load_calibration, nominal_calibration
+from prosthesis.calibration.table import Calibration, load_calibration, nominal_calibration
 from prosthesis.errors import ConfigError
 from prosthesis.hops import BijectiveConfig, EncoderConfig, ModulatorConfig, RetinotopicConfig
 from prosthesis.parts import ArrayConfig as ArrayConfig

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from prosthesis.calibration.curves import Curve
 from prosthesis.config import RATE_BITS, Rig, slot_us
-from prosthesis.curves import Curve
 from prosthesis.layout import raster_slots
 from prosthesis.limits import guard_limits, hold_s
 from prosthesis.messages import F32, BrainCode, Intervention, StimulationPattern, readonly

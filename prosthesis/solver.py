@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.calibration import Calibration, Crosstalk
+from prosthesis.calibration.curves import Curve
+from prosthesis.calibration.table import Calibration, Crosstalk
 from prosthesis.config import Rig
-from prosthesis.curves import Curve
 from prosthesis.errors import ConfigError
 from prosthesis.layout import places_mm
 from prosthesis.limits import guard_limits

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from prosthesis.animation.animator import GRAPHS, MODEL, Made, open_animator
 from prosthesis.animation.animator import Points as Known
-from prosthesis.bundle import MANIFEST, MODELS, Manifest, load_bundle
+from prosthesis.bundles.bundle import MANIFEST, MODELS, Manifest, load_bundle
 from prosthesis.errors import ProsthesisError
 from prosthesis_export.generators import graph
 from prosthesis_train.animation.clips import rendered

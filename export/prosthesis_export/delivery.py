@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from prosthesis.board.boards import Precision
-from prosthesis.bundle import Bundle, bundle_names, load_bundle
-from prosthesis.delivered import Delivered
+from prosthesis.bundles.bundle import Bundle, bundle_names, load_bundle
+from prosthesis.bundles.delivered import Delivered
 from prosthesis.errors import ProsthesisError
 from prosthesis.results import Figure, Recipe
 from prosthesis_export.export import Exported, export

@@ -17,8 +17,8 @@ import onnx
 
 import prosthesis
 from prosthesis.board.boards import BoardConfig, Precision, load_board
-from prosthesis.bundle import MANIFEST, Bundle, Graph, Manifest, load_bundle
-from prosthesis.delivered import Calibrated, Delivered, Estimated, Layers, Legality, Parity, TaskScore
+from prosthesis.bundles.bundle import MANIFEST, Bundle, Graph, Manifest, load_bundle
+from prosthesis.bundles.delivered import Calibrated, Delivered, Estimated, Layers, Legality, Parity, TaskScore
 from prosthesis.errors import ConfigError, ProsthesisError
 from prosthesis_export import gates
 from prosthesis_export.estimate.estimate import estimate

@@ -25,7 +25,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from prosthesis.bundle import MANIFEST, MODELS, Manifest
+from prosthesis.bundles.bundle import MANIFEST, MODELS, Manifest
 from prosthesis.errors import ProsthesisError
 from prosthesis_export.baselines import IR_VERSION
 from prosthesis_export.caricature import caricature_graph, mean_face

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.bundle import Bundle, load_bundle
+from prosthesis.bundles.bundle import Bundle, load_bundle
 from prosthesis.cameras.opencv import CLIPS
 from prosthesis.encoders.face import Finder
 from prosthesis.engines import open_engine

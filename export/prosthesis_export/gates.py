@@ -7,7 +7,7 @@ from typing import Any
 import onnx
 from onnx import TensorProto
 
-from prosthesis.bundle import Graph
+from prosthesis.bundles.bundle import Graph
 from prosthesis.errors import ProsthesisError
 
 OURS = 18  # the opset of graphs that we make; those of others stay as they came

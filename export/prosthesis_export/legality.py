@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from prosthesis.delivered import Legality
+from prosthesis.bundles.delivered import Legality
 
 TARGET = "SM86"  # Ampere, as Orin's SM87, which it cannot build for
 ABSENT = "not asked: pip install 'prosthesis[tensorrt-check]'"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prosthesis.bundle import MANIFEST, Bundle, bundle_names, load_bundle
+from prosthesis.bundles.bundle import MANIFEST, Bundle, bundle_names, load_bundle
 from prosthesis.errors import ConfigError
 
 RUN = "checkpoint.pt"

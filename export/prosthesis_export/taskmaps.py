@@ -23,7 +23,7 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from prosthesis.bundle import MANIFEST, MODELS, Manifest
+from prosthesis.bundles.bundle import MANIFEST, MODELS, Manifest
 from prosthesis.errors import ProsthesisError
 from prosthesis_train.methods.encoder import Settings, load
 from prosthesis_train.networks.taskmap import TaskMapper

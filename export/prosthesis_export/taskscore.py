@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.bundle import Bundle, load_bundle
-from prosthesis.delivered import TaskScore
+from prosthesis.bundles.bundle import Bundle, load_bundle
+from prosthesis.bundles.delivered import TaskScore
 from prosthesis.encoders.face import Finder
 from prosthesis.encoders.taskmap import TaskMapEncoder
 from prosthesis.engines import open_engine

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.bundle import MANIFEST, MODELS, Manifest
+from prosthesis.bundles.bundle import MANIFEST, MODELS, Manifest
 from prosthesis.errors import MissingExtraError, ProsthesisError
 from prosthesis.reading.characters import CHARACTERS
 

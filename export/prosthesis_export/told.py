@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prosthesis.delivered import Delivered, Legality, Parity
+from prosthesis.bundles.delivered import Delivered, Legality, Parity
 from prosthesis_export.export import Exported
 
 

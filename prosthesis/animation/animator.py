@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from prosthesis.bundle import MANIFEST, Bundle, load_bundle
+from prosthesis.bundles.bundle import MANIFEST, Bundle, load_bundle
 from prosthesis.engines import open_engine
 from prosthesis.errors import ConfigError, ProsthesisError
 from prosthesis.messages import F32, U8

@@ -110,7 +110,7 @@ def moments(animator: Animator, wish: Wish, pictures: Iterator[U8]) -> Iterator[
 def _square(rgb: U8, whole: bool, what: str) -> Square:
     if whole:
         return middle(rgb)
-    from prosthesis.bundle import load_bundle
+    from prosthesis.bundles.bundle import load_bundle
     from prosthesis.engines import open_engine
 
     return portrait(rgb, open_engine(load_bundle("faces"), "onnx"), what)

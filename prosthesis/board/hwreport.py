@@ -21,7 +21,7 @@ from typing import Any
 from prosthesis import __version__
 from prosthesis.board.findings import Finding
 from prosthesis.board.machine import this_machine
-from prosthesis.compare import ENGINES, compare
+from prosthesis.bundles.compare import ENGINES, compare
 
 SCHEMA = 0
 MODELS = ("luminance-32", "objects")  # the lightest and the heaviest of what is shipped

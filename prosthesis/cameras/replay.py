@@ -12,7 +12,7 @@ from prosthesis.config import CameraConfig
 from prosthesis.errors import CameraError, ProsthesisError
 from prosthesis.messages import U8, Frame, Message, readonly
 from prosthesis.protocols import Clock
-from prosthesis.recorder import read
+from prosthesis.recording.recorder import read
 from prosthesis.timing import NS_PER_S
 
 

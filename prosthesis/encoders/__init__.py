@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prosthesis.calibration import Calibration
+from prosthesis.calibration.table import Calibration
 from prosthesis.hops import EncoderConfig
 from prosthesis.protocols import Encoder
 from prosthesis.view import View
@@ -15,7 +15,7 @@ def open_encoder(config: EncoderConfig, view: View, calibration: Calibration | N
 
     Raises ``ConfigError``, ``EngineError`` or ``MissingExtraError`` when its bundle or engine cannot be used.
     """
-    from prosthesis.bundle import load_bundle
+    from prosthesis.bundles.bundle import load_bundle
     from prosthesis.engines import open_engine
 
     if config.type == "layered":

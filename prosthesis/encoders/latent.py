@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prosthesis.bundle import MANIFEST, Bundle
+from prosthesis.bundles.bundle import MANIFEST, Bundle
 from prosthesis.errors import ConfigError
 from prosthesis.messages import Frame, MachineCode, readonly
 from prosthesis.protocols import Engine

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from prosthesis.background import Background
-from prosthesis.bundle import Bundle
+from prosthesis.bundles.bundle import Bundle
 from prosthesis.encoders.pointing import Pointed, Pointer, obstacle
 from prosthesis.hops import ObstacleEncoderConfig
 from prosthesis.messages import F32, U8, Frame, MachineCode, readonly

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from prosthesis.background import Background
-from prosthesis.bundle import MANIFEST, Bundle
-from prosthesis.calibration import Calibration
+from prosthesis.bundles.bundle import MANIFEST, Bundle
+from prosthesis.calibration.table import Calibration
 from prosthesis.encoders.pointing import Pointed, Pointer, word
 from prosthesis.engines import open_engine
 from prosthesis.errors import ConfigError

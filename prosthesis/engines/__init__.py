@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prosthesis.bundle import Bundle
+from prosthesis.bundles.bundle import Bundle
 from prosthesis.errors import EngineError
 from prosthesis.protocols import Engine
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.bundle import Bundle, Graph
+from prosthesis.bundles.bundle import Bundle, Graph
 from prosthesis.engines.cuda import Cuda, load_cuda
 from prosthesis.engines.plans import PlanKey, Say, build, cache_folder, keep, kept, load_tensorrt, logger
 from prosthesis.errors import EngineError

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from prosthesis.bundle import Bundle, load_bundle
+from prosthesis.bundles.bundle import Bundle, load_bundle
 from prosthesis.encoders.face import embedder_sha256
 from prosthesis.engines import open_engine
 from prosthesis.errors import ProsthesisError

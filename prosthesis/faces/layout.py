@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.calibration import Calibration
+from prosthesis.calibration.table import Calibration
 from prosthesis.view import View
 
 F64 = npt.NDArray[np.float64]

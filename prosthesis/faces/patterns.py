@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.calibration import Calibration
+from prosthesis.calibration.table import Calibration
 from prosthesis.errors import ConfigError
 from prosthesis.faces.layout import SHAPE, Layout
 from prosthesis.messages import F32, MachineCode, readonly

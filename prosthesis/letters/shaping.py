@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from prosthesis.calibration import Calibration
+from prosthesis.calibration.table import Calibration
 from prosthesis.errors import ConfigError
 from prosthesis.letters.drawing import Shape
 from prosthesis.view import Field

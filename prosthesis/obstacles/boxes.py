@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.bundle import MANIFEST, Bundle
+from prosthesis.bundles.bundle import MANIFEST, Bundle
 from prosthesis.errors import ConfigError
 from prosthesis.messages import F32, U8
 from prosthesis.protocols import Engine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prosthesis.bundle import Bundle
+from prosthesis.bundles.bundle import Bundle
 from prosthesis.messages import U8, Frame
 from prosthesis.protocols import Engine
 from prosthesis.reading.characters import Reading, decode

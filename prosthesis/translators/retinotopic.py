@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.calibration import Calibration
-from prosthesis.curves import Curve
+from prosthesis.calibration.curves import Curve
+from prosthesis.calibration.table import Calibration
 from prosthesis.messages import BrainCode, MachineCode, readonly
 from prosthesis.view import View, cell_centres_deg
 

@@ -162,7 +162,7 @@ def _patient(arguments: argparse.Namespace) -> int:
             _say(line)
         _say(f"wrote {folder}")
         return 0
-    from prosthesis.calibration import save_calibration
+    from prosthesis.calibration.table import save_calibration
     from prosthesis_sim.measure import measure_patient
 
     def progress(done: int, of: int) -> None:

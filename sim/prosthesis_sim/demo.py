@@ -14,17 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from prosthesis.assembly import open_bijective, run_rig, with_choices
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.config import Rig, load_rig
 from prosthesis.engines import open_engine
 from prosthesis.errors import ConfigError, LinkError
-from prosthesis.identity import recorded_rig
 from prosthesis.links.keys import load_keys
 from prosthesis.links.zmq import PARTICIPANT
 from prosthesis.messages import F32, U8
 from prosthesis.pipeline import Passage
 from prosthesis.processes import free_port, running
-from prosthesis.recorder import metadata
+from prosthesis.recording.identity import recorded_rig
+from prosthesis.recording.recorder import metadata
 from prosthesis.runtime import RunSummary
 from prosthesis_sim.film import Painter, Stage, make_film
 from prosthesis_sim.loop import LoopStage, Reader, summarise_loop

@@ -29,7 +29,7 @@ from prosthesis.messages import (
     Telemetry,
 )
 from prosthesis.processes import quiet_stderr
-from prosthesis.recorder import entries
+from prosthesis.recording.recorder import entries
 from prosthesis.timing import NS_PER_MS, NS_PER_S
 from prosthesis.view import Field, View, make_view
 

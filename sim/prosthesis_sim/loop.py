@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from prosthesis.config import Rig
 from prosthesis.messages import F32, U8, BrainCode, Evoked, MachineCode, Message
-from prosthesis.recorder import entries
+from prosthesis.recording.recorder import entries
 from prosthesis_sim.film import (
     AMBER,
     GAP,

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from prosthesis.calibrate import Plan, calibrate
-from prosthesis.calibration import Calibration
+from prosthesis.calibration.calibrate import Plan, calibrate
+from prosthesis.calibration.table import Calibration
 from prosthesis.config import Rig, load_rig
 from prosthesis.modulator import PulseModulator
 from prosthesis.session import Credentials, Session

@@ -24,7 +24,7 @@ from prosthesis.messages import (
     Refusal,
     Telemetry,
 )
-from prosthesis.recorder import entries, metadata
+from prosthesis.recording.recorder import entries, metadata
 from prosthesis.timing import NS_PER_S, Percentiles, percentiles
 from prosthesis_sim.film import Painter, Stage, stills
 from prosthesis_sim.report_page import page

@@ -12,11 +12,11 @@ import zmq.auth
 from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import recv_monitor_message
 
+from prosthesis.calibration.participant import ATTEND, POINT, RATE, SEEN, encode_answer
 from prosthesis.errors import LinkError
 from prosthesis.links.keys import Keys
 from prosthesis.links.zmq import COMMANDS, PARTICIPANT, UPLINK, heartbeats
 from prosthesis.messages import About, Event, Message
-from prosthesis.participant import ATTEND, POINT, RATE, SEEN, encode_answer
 from prosthesis.wire import holds_stop
 from prosthesis_sim.emulator import Emulator, Outcome
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from prosthesis.bundle import bundle_names, load_bundle
+from prosthesis.bundles.bundle import bundle_names, load_bundle
 from prosthesis.encoders import open_encoder
 from prosthesis.hops import LatentEncoderConfig, MapEncoderConfig, TextEncoderConfig
 from prosthesis.messages import Frame

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from prosthesis.bundle import bundle_names, load_bundle
+from prosthesis.bundles.bundle import bundle_names, load_bundle
 from prosthesis.engines import open_engine
 from prosthesis.protocols import Engine
 

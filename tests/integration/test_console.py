@@ -19,7 +19,7 @@ from prosthesis.links.keys import make_keys
 from prosthesis.links.zmq import DEVICE_TAPS, WORLD_TAPS
 from prosthesis.messages import ImplantState, Telemetry
 from prosthesis.processes import free_port
-from prosthesis.recorder import read
+from prosthesis.recording.recorder import read
 from prosthesis.schemas import decode
 from prosthesis.taps import listen
 

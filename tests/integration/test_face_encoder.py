@@ -12,7 +12,7 @@ from helpers import wait_for
 
 pytest.importorskip("onnxruntime", reason="running graphs needs prosthesis[laptop]")
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.cli import main
 from prosthesis.config import TaskConfig, find, load_rig
 from prosthesis.encoders import open_encoder

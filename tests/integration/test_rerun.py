@@ -17,16 +17,17 @@ from helpers import HAND, wait_for
 from mcap.reader import make_reader
 from mcap_rewrite import rewrite
 
-from prosthesis import cli, record_commands
+from prosthesis import cli
 from prosthesis.assembly import run_rig, with_choices, with_tasks
 from prosthesis.config import load_rig
 from prosthesis.errors import ConfigError, MissingExtraError
-from prosthesis.identity import RIG_PART, identity, rig_text
 from prosthesis.messages import BrainCode, readonly
 from prosthesis.processes import free_port
-from prosthesis.recorder import Recorder, entries, metadata, parts, summarise
-from prosthesis.rerun import HOPS, MAKES, _span, rerun
-from prosthesis.tolerances import TOLERANCES, Compared
+from prosthesis.recording import commands
+from prosthesis.recording.identity import RIG_PART, identity, rig_text
+from prosthesis.recording.recorder import Recorder, entries, metadata, parts, summarise
+from prosthesis.recording.rerun import HOPS, MAKES, _span, rerun
+from prosthesis.recording.tolerances import TOLERANCES, Compared
 from prosthesis_sim.rerun import Patient
 
 PORT = free_port()
@@ -278,7 +279,7 @@ def test_the_documentation_has_the_table_of_tolerances():
 
 
 def test_the_verbs_hops_are_those_of_the_rerun():
-    assert record_commands.HOPS == HOPS
+    assert commands.HOPS == HOPS
 
 
 def test_a_damaged_recording_is_compared_up_to_there_and_does_not_pass(log, tmp_path):

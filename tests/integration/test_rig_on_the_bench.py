@@ -13,10 +13,10 @@ import pytest
 from helpers import HAND
 
 from prosthesis.assembly import connect, run_rig
+from prosthesis.calibration.impedance import measure_kohm
 from prosthesis.cli import main
 from prosthesis.config import find, load_rig
 from prosthesis.errors import ConfigError, LinkError
-from prosthesis.impedance import measure_kohm
 from prosthesis.messages import ImplantState, Refusal, Telemetry
 from prosthesis.modulator import PulseModulator
 from prosthesis.stimulator.model import StimulatorState

@@ -27,7 +27,7 @@ from prosthesis.messages import (
     Telemetry,
     readonly,
 )
-from prosthesis.recorder import Recorder
+from prosthesis.recording.recorder import Recorder
 from prosthesis.schemas import TOPICS
 from prosthesis.taps import Tap
 

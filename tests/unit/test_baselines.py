@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from prosthesis.bundle import MODELS, load_bundle
+from prosthesis.bundles.bundle import MODELS, load_bundle
 from prosthesis.engines import open_engine
 
 TASKS = ("luminance", "edges", "contrast", "saliency")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from prosthesis.bundle import MODELS, bundle_names, load_bundle
+from prosthesis.bundles.bundle import MODELS, bundle_names, load_bundle
 from prosthesis.errors import ConfigError
 
 

@@ -7,10 +7,10 @@ import pytest
 from helpers import HAND
 from lab import Wired
 
-from prosthesis.calibrate import Bench, Plan, Trial, _staircase, calibrate
-from prosthesis.calibration import load_calibration, save_calibration
+from prosthesis.calibration.calibrate import Bench, Plan, Trial, _staircase, calibrate
+from prosthesis.calibration.curves import rising
+from prosthesis.calibration.table import load_calibration, save_calibration
 from prosthesis.config import load_rig
-from prosthesis.curves import rising
 from prosthesis.errors import ConfigError, LinkError
 from prosthesis.wire import stop_packet
 from prosthesis_sim.measure import measure_patient

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from prosthesis import cli, compare
+from prosthesis import cli
 from prosthesis.board.power import Drawn
-from prosthesis.compare import Row, child, measure_here, table
+from prosthesis.bundles import compare
+from prosthesis.bundles.compare import Row, child, measure_here, table
 from prosthesis.errors import ConfigError
 from prosthesis.timing import Percentiles
 

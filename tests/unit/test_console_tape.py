@@ -8,7 +8,7 @@ from mcap.writer import CompressionType, Writer
 
 from prosthesis.errors import ProsthesisError
 from prosthesis.messages import Event, Findings, Found, Frame, HopTimes, ImplantState, Percept, Telemetry, readonly
-from prosthesis.recorder import entries
+from prosthesis.recording.recorder import entries
 from prosthesis.schemas import TOPICS, encode, file_descriptor_set, schema_name
 from prosthesis_sim.console.scrub import Player, Timeline
 from prosthesis_sim.console.tape import Tape

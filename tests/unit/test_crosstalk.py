@@ -4,8 +4,16 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from prosthesis.calibration import BelowThreshold, Crosstalk
-from prosthesis.crosstalk import BELOW, LISTENERS, REACH_MM, Site, choose_rings, measure_below, measure_crosstalk
+from prosthesis.calibration.crosstalk import (
+    BELOW,
+    LISTENERS,
+    REACH_MM,
+    Site,
+    choose_rings,
+    measure_below,
+    measure_crosstalk,
+)
+from prosthesis.calibration.table import BelowThreshold, Crosstalk
 
 FRACTION = (0.0, 0.5, 1.0)
 ONSET_UA, THRESHOLD_UA, MAX_UA, EVOKED_HZ = 10.0, 20.0, 60.0, 50.0

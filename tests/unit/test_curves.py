@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prosthesis.curves import Curve
+from prosthesis.calibration.curves import Curve
 
 
 def test_a_curve_is_numpys_interpolation_through_the_origin():

@@ -11,11 +11,11 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
+from prosthesis.bundles.reference import load_reference
+from prosthesis.bundles.verify import verify
 from prosthesis.config import config_root, load_rig
 from prosthesis.errors import ConfigError
-from prosthesis.reference import load_reference
-from prosthesis.verify import verify
 from prosthesis_export.deploy import deploy as deploying
 from prosthesis_export.deploy import texts, wheels
 from prosthesis_export.deploy.deploy import deploy

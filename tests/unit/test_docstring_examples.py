@@ -19,8 +19,9 @@ WITH_EXAMPLES = sorted(
 )
 # what a user touches first: each has an example
 FIRST = {
-    "prosthesis.config", "prosthesis.curves", "prosthesis.bundle", "prosthesis.messages", "prosthesis.safety",
-    "prosthesis.layout", "prosthesis_sim.world", "prosthesis_sim.tissue", "prosthesis_sim.retinotopy",
+    "prosthesis.config", "prosthesis.calibration.curves", "prosthesis.bundles.bundle", "prosthesis.messages",
+    "prosthesis.safety", "prosthesis.layout", "prosthesis_sim.world", "prosthesis_sim.tissue",
+    "prosthesis_sim.retinotopy",
     "prosthesis_sim.patient", "prosthesis_sim.brain.frozen", "prosthesis_train.artefacts",
     "prosthesis_train.reading.maps", "prosthesis_train.scores.two_afc", "prosthesis_train.scores.frechet",
 }  # fmt: skip

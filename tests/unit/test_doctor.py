@@ -18,7 +18,7 @@ from prosthesis.board import doctor, hwreport, probes
 from prosthesis.board.doctor import examine, table
 from prosthesis.board.findings import Finding
 from prosthesis.board.machine import jetpack_of
-from prosthesis.compare import Row
+from prosthesis.bundles.compare import Row
 from prosthesis.links.keys import make_keys
 
 JETSON = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64\n"

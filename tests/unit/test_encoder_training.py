@@ -9,7 +9,7 @@ import pytest
 import torch
 from made_up_patient import MadeUpPatient
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.encoders import open_encoder
 from prosthesis.errors import ConfigError
 from prosthesis.hops import MapEncoderConfig

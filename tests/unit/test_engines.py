@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from prosthesis.bundle import MODELS, load_bundle
+from prosthesis.bundles.bundle import MODELS, load_bundle
 from prosthesis.engines import open_engine
 from prosthesis.engines.null import NullEngine
 from prosthesis.engines.onnx import OnnxEngine

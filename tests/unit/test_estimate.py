@@ -13,7 +13,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from prosthesis.board.boards import load_board
-from prosthesis.bundle import MODELS, bundle_names
+from prosthesis.bundles.bundle import MODELS, bundle_names
 from prosthesis.errors import ConfigError, MissingExtraError
 from prosthesis_export import commands
 from prosthesis_export.estimate import recipe

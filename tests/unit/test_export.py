@@ -7,8 +7,8 @@ import pytest
 pytest.importorskip("onnxruntime", reason="delivery needs prosthesis[laptop]")
 pytest.importorskip("torch", reason="delivery needs prosthesis[train]")
 
-from prosthesis.bundle import MODELS, load_bundle
-from prosthesis.delivered import Parity, TaskScore
+from prosthesis.bundles.bundle import MODELS, load_bundle
+from prosthesis.bundles.delivered import Parity, TaskScore
 from prosthesis.errors import ConfigError, ProsthesisError
 from prosthesis_export import export as module
 from prosthesis_export.export import export

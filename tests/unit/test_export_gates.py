@@ -7,7 +7,7 @@ pytest.importorskip("torch", reason="delivery needs prosthesis[train]")
 from onnx import TensorProto, helper, numpy_helper
 from tiny_graphs import SIDE, content, convolutions, entry, model
 
-from prosthesis.bundle import bundle_names, load_bundle
+from prosthesis.bundles.bundle import bundle_names, load_bundle
 from prosthesis_export.gates import NOT_IN_TENSORRT, GateError, check, cleaned, read_graph
 
 

@@ -6,7 +6,7 @@ from face_pictures import admiral, astronaut, in_scene
 
 pytest.importorskip("onnxruntime", reason="running graphs needs prosthesis[laptop]")
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.engines import open_engine
 from prosthesis.faces.align import aligned
 from prosthesis.faces.detect import SIDE, anchors, decode, find_faces, letterbox, overlap

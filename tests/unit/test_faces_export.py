@@ -9,7 +9,7 @@ pytest.importorskip("skimage", reason="the mean face needs prosthesis[train]")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from prosthesis.bundle import MODELS, load_bundle  # noqa: E402
+from prosthesis.bundles.bundle import MODELS, load_bundle  # noqa: E402
 from prosthesis.engines import open_engine  # noqa: E402
 from prosthesis.errors import ProsthesisError  # noqa: E402
 from prosthesis_export.baselines import LUMA  # noqa: E402

@@ -5,7 +5,7 @@ from made_up_session import FRAMES, LOST, MS, PERIOD_S, picture, record_session
 
 from prosthesis.errors import ProsthesisError
 from prosthesis.messages import Frame, HopTimes, ImplantState, MachineCode, Percept, Telemetry, readonly
-from prosthesis.recorder import Recorder, entries
+from prosthesis.recording.recorder import Recorder, entries
 from prosthesis.view import Field
 from prosthesis_sim import film
 from prosthesis_sim.film import (

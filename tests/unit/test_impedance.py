@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from lab import Lab
 
-from prosthesis.calibrate import Plan, calibrate
+from prosthesis.calibration.calibrate import Plan, calibrate
+from prosthesis.calibration.impedance import check_impedances, measure_kohm, with_impedances
 from prosthesis.control import Reply
 from prosthesis.errors import LinkError
-from prosthesis.impedance import check_impedances, measure_kohm, with_impedances
 from prosthesis.limits import guard_limits
 from prosthesis.messages import ImplantState, Refusal, StimulationPattern, readonly
 from prosthesis.safety import Guard

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from prosthesis.calibration import nominal_calibration
+from prosthesis.calibration.table import nominal_calibration
 from prosthesis.config import ArrayConfig, ArrayPlacement, find, load_rig, names
 from prosthesis.layout import contacts, raster_slots
 from prosthesis.limits import guard_limits

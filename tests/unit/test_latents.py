@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason="the desk needs prosthesis[train]")
 pytest.importorskip("onnxruntime", reason="running graphs needs prosthesis[laptop]")
 pytest.importorskip("onnx", reason="export needs prosthesis[export]")
 
-from prosthesis.bundle import load_bundle  # noqa: E402
+from prosthesis.bundles.bundle import load_bundle  # noqa: E402
 from prosthesis.encoders import open_encoder  # noqa: E402
 from prosthesis.encoders.latent import code_length  # noqa: E402
 from prosthesis.engines.onnx import OnnxEngine  # noqa: E402

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from prosthesis.calibration import ActivityCurve, Calibration, Provenance, TrainParameters
+from prosthesis.calibration.table import ActivityCurve, Calibration, Provenance, TrainParameters
 from prosthesis.errors import ConfigError
 from prosthesis.letters.drawing import Shape, draw
 from prosthesis.letters.glyphset import Glyphs, drawable, load_letters

@@ -16,10 +16,10 @@ from made_up_session import device_messages, uplink_messages, wait_for, world_me
 from prosthesis import cli
 from prosthesis.errors import LinkError, MissingExtraError
 from prosthesis.links.zmq import DEVICE_TAPS
-from prosthesis.lsl import Outlets
 from prosthesis.messages import Event
-from prosthesis.metrics import Metrics, serve
 from prosthesis.processes import free_port
+from prosthesis.recording.lsl import Outlets
+from prosthesis.recording.metrics import Metrics, serve
 from prosthesis.taps import Tap
 
 MS = 1_000_000

@@ -6,7 +6,7 @@ import zmq
 from made_up_session import open_taps, wait_for
 
 from prosthesis.messages import BrainCode, Evoked, Frame, MachineCode, Percept, readonly
-from prosthesis.recorder import Recorder
+from prosthesis.recording.recorder import Recorder
 from prosthesis.schemas import TOPICS
 from prosthesis_sim.film import PANEL, Moment
 from prosthesis_sim.loop import LABELS, LoopStage, Reader, rowwise_r, share_of, summarise_loop

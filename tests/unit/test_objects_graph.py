@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as nn
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.errors import ProsthesisError
 from prosthesis_export.objects import BINS, CLASSES, DEVIATION, MEAN, Layer, build_bundle, build_graph, read_layers
 

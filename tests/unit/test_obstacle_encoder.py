@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from skimage import data
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.config import TaskConfig, find
 from prosthesis.encoders import open_encoder
 from prosthesis.encoders.layered import lay

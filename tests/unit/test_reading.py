@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.engines import open_engine
 from prosthesis.messages import Frame
 from prosthesis.reading.characters import CHARACTERS, decode

@@ -17,7 +17,7 @@ from test_schemas import bits
 
 from prosthesis.errors import ProsthesisError
 from prosthesis.messages import Event
-from prosthesis.recorder import Recorder, entries, metadata, read, summarise
+from prosthesis.recording.recorder import Recorder, entries, metadata, read, summarise
 from prosthesis.schemas import TOPICS, schema_name
 
 KILLED = """

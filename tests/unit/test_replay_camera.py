@@ -9,7 +9,7 @@ from prosthesis.cameras.replay import ReplayCamera
 from prosthesis.config import CameraConfig
 from prosthesis.errors import CameraError
 from prosthesis.protocols import FrameSource
-from prosthesis.recorder import Recorder
+from prosthesis.recording.recorder import Recorder
 from prosthesis.timing import ManualClock, MonotonicClock
 
 CONFIG = CameraConfig(source="replay:run.mcap", width=80, height=60, fps=50, field_deg=(60, 45))

@@ -22,7 +22,7 @@ from made_up_session import (
 )
 
 from prosthesis.messages import HopTimes
-from prosthesis.recorder import Recorder
+from prosthesis.recording.recorder import Recorder
 from prosthesis_sim import report_page
 from prosthesis_sim.report import _hop_times_ns, summarise, write_report
 

@@ -16,9 +16,9 @@ from mcap_rewrite import rewrite
 from prosthesis import cli
 from prosthesis.config import load_rig
 from prosthesis.errors import ConfigError, MissingExtraError, ProsthesisError
-from prosthesis.identity import RIG_PART, rig_text
 from prosthesis.messages import readonly
-from prosthesis.recorder import Recorder, read
+from prosthesis.recording.identity import RIG_PART, rig_text
+from prosthesis.recording.recorder import Recorder, read
 from prosthesis_sim.science.bids import write_events
 from prosthesis_sim.science.gather import gather
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prosthesis.calibration import Crosstalk
+from prosthesis.calibration.table import Crosstalk
 from prosthesis.config import load_rig
 from prosthesis.errors import ConfigError
 from prosthesis.limits import guard_limits

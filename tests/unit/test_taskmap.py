@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.encoders import open_encoder
 from prosthesis.encoders.taskmap import TaskMapEncoder
 from prosthesis.engines import open_engine

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fake_tensorrt import FakeCuda, Status, fake_tensorrt
 
-from prosthesis.bundle import MODELS, load_bundle
+from prosthesis.bundles.bundle import MODELS, load_bundle
 from prosthesis.engines import open_engine, plans
 from prosthesis.engines.onnx import OnnxEngine
 from prosthesis.engines.tensorrt import open_tensorrt

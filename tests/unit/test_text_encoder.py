@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.encoders import open_encoder
 from prosthesis.encoders.text import LOOK_S, SIDE, Presenter, TextEncoder, open_reader
 from prosthesis.errors import ConfigError

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from prosthesis import cli
-from prosthesis.bundle import load_bundle
-from prosthesis.delivered import Delivered, Parity
+from prosthesis.bundles.bundle import load_bundle
+from prosthesis.bundles.delivered import Delivered, Parity
+from prosthesis.bundles.reference import ARRAYS, CARD, clip_inputs, digest, load_reference, record
+from prosthesis.bundles.verify import judge, relative, table, verify
 from prosthesis.errors import ConfigError
-from prosthesis.reference import ARRAYS, CARD, clip_inputs, digest, load_reference, record
-from prosthesis.verify import judge, relative, table, verify
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_codes_are_seeded():
 
 
 def test_another_engine_that_differs_is_found_out_and_said(delivered, capsys, monkeypatch):
-    monkeypatch.setattr("prosthesis.verify.open_engine", lambda *_: Off(0.01))
+    monkeypatch.setattr("prosthesis.bundles.verify.open_engine", lambda *_: Off(0.01))
     assert cli.main(["verify", str(delivered)]) == 1
     out = capsys.readouterr().out
     assert "DIFFERS graph.onnx map: largest error 0.01" in out
@@ -61,7 +61,7 @@ def test_another_engine_that_differs_is_found_out_and_said(delivered, capsys, mo
 
 
 def test_a_difference_below_a_dac_step_holds(delivered, monkeypatch):
-    monkeypatch.setattr("prosthesis.verify.open_engine", lambda *_: Off(1e-4))
+    monkeypatch.setattr("prosthesis.bundles.verify.open_engine", lambda *_: Off(1e-4))
     result = verify(delivered)
     assert result.holds
     assert "1/1023 of the largest value" in table(result)

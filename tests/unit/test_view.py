@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prosthesis.calibration import ActivityCurve, Calibration, Provenance, TrainParameters
+from prosthesis.calibration.table import ActivityCurve, Calibration, Provenance, TrainParameters
 from prosthesis.config import CameraConfig, ViewConfig
 from prosthesis.errors import ConfigError
 from prosthesis.view import Field, View, cell_centres_deg, make_view, sample

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from prosthesis.bundle import Graph
+from prosthesis.bundles.bundle import Graph
 
 SIDE = 8
 

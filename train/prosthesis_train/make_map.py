@@ -20,7 +20,7 @@ import numpy.typing as npt
 import torch
 
 from prosthesis.brainmap import MAP, MapCard, save_card
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.config import Rig, config_root, load_rig
 from prosthesis.errors import ConfigError
 from prosthesis_sim.brain import frozen_brain

@@ -20,10 +20,10 @@ from prosthesis import __version__
 from prosthesis.assembly import with_choices
 from prosthesis.board.boards import BoardConfig, JetpackConfig, load_board, load_jetpack
 from prosthesis.brainmap import map_folder
-from prosthesis.bundle import MANIFEST, load_bundle
+from prosthesis.bundles.bundle import MANIFEST, load_bundle
+from prosthesis.bundles.reference import FOLDER, clip_inputs, record
 from prosthesis.config import Rig, RigConfig, find, load_rig
 from prosthesis.errors import ConfigError, ProsthesisError
-from prosthesis.reference import FOLDER, clip_inputs, record
 from prosthesis.yamlfile import load_model
 from prosthesis_export.deploy import texts
 from prosthesis_export.deploy.wheels import load_wheels

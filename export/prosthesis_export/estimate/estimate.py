@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prosthesis.board.boards import BoardConfig, JetpackConfig, Mode, Precision, load_board, load_jetpack
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis_export.estimate.counting import count, written_in
 from prosthesis_export.estimate.fit import caveat, efficiency_of
 from prosthesis_export.estimate.layers import Layer

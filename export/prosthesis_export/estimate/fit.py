@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prosthesis.board.boards import BoardConfig, load_board
-from prosthesis.bundle import MODELS
+from prosthesis.bundles.bundle import MODELS
 from prosthesis_export.estimate.counting import count
 from prosthesis_export.estimate.layers import Layer
 from prosthesis_export.estimate.networks import NETWORKS

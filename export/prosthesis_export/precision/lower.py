@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from prosthesis.bundle import Graph
-from prosthesis.delivered import Layers, Parity
+from prosthesis.bundles.bundle import Graph
+from prosthesis.bundles.delivered import Layers, Parity
 from prosthesis_export.frames import Inputs
 from prosthesis_export.precision.graphs import layers, output_part, prepare
 from prosthesis_export.precision.half import halved

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from prosthesis.bundle import Graph
-from prosthesis.delivered import Parity
+from prosthesis.bundles.bundle import Graph
+from prosthesis.bundles.delivered import Parity
 from prosthesis_export.frames import Inputs
 
 STEP = 1 / 1023  # of a stimulator's 10-bit converter, over a map's 0..1

@@ -12,7 +12,7 @@ import numpy as np
 from prosthesis.config import load_rig
 from prosthesis.errors import ConfigError, ProsthesisError
 from prosthesis.messages import Delivered, Event, HopTimes, Telemetry
-from prosthesis.recorder import metadata
+from prosthesis.recording.recorder import metadata
 from prosthesis.schemas import decode
 from prosthesis.timing import NS_PER_MS, NS_PER_S
 from prosthesis_sim.console.geometry import describe, describe_unknown

@@ -12,7 +12,7 @@ from prosthesis.config import load_rig
 from prosthesis.errors import ConfigError, ProsthesisError
 from prosthesis.links.zmq import DEVICE_TAPS
 from prosthesis.processes import free_port
-from prosthesis.recorder import Recorder
+from prosthesis.recording.recorder import Recorder
 from prosthesis.tone import Tone
 from prosthesis_sim.console.children import Address, Child
 from prosthesis_sim.console.hearing import endpoints

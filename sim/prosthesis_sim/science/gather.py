@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from prosthesis.config import Rig
 from prosthesis.errors import ConfigError
-from prosthesis.identity import recorded_rig
 from prosthesis.messages import F32, I32, I64, U8, Delivered, Event, Evoked, Frame, Heard, Message, Percept, Telemetry
-from prosthesis.recorder import entries, metadata
+from prosthesis.recording.identity import recorded_rig
+from prosthesis.recording.recorder import entries, metadata
 from prosthesis.timing import NS_PER_S
 
 F64 = npt.NDArray[np.float64]

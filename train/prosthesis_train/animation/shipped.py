@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from prosthesis.animation.animator import MODEL
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.errors import ProsthesisError
 from prosthesis_train.data.images import imported
 from prosthesis_train.networks.animation import SIZES, Animator

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from prosthesis.calibration import Calibration
+from prosthesis.calibration.table import Calibration
 from prosthesis.view import View
 from prosthesis_train.data.sights import Sights
 from prosthesis_train.methods.codes import PERCEPT_SIDE, charge_share

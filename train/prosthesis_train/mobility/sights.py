@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import cv2
 import numpy as np
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.encoders.taskmap import TaskMapEncoder
 from prosthesis.engines import open_engine
 from prosthesis.messages import Frame

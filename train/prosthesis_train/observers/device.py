@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prosthesis.calibration import Calibration
+from prosthesis.calibration.table import Calibration
 from prosthesis.config import Rig
 from prosthesis.errors import ConfigError
 from prosthesis.layout import raster_slots
@@ -99,7 +99,7 @@ class TorchDevice:
 
 
 class TorchCurve:
-    """``prosthesis.curves.Curve`` for batches: rows that never fall, through the origin below, flat beyond."""
+    """The device's ``Curve`` for batches: rows that never fall, through the origin below, flat beyond."""
 
     def __init__(self, xs: np.ndarray, ys: np.ndarray) -> None:
         zero = np.zeros((len(xs), 1))

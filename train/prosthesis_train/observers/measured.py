@@ -1,6 +1,6 @@
 """The calibration that ``prosthesis calibrate`` would have made of a patient, without the link's waiting.
 
-The error model is the device's own procedure (``prosthesis.calibrate``: staircase, pointing, rating) asked of the
+The error model is the device's own procedure (``calibration.calibrate``: staircase, pointing, rating) asked of the
 world's own participant (``prosthesis_sim.participant``: criterion, lapses, false alarms, errors of pointing and
 rating). Left out: lost packets, and what neighbours and yesterday's trains do to a trial. A train holds a whole number
 of pulses, by chance of its phase.
@@ -16,10 +16,10 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.calibrate import Answer, Plan, Procedure, Row, Trial, measure_one, tabulate
-from prosthesis.calibration import Calibration
+from prosthesis.calibration.calibrate import Answer, Plan, Procedure, Row, Trial, measure_one, tabulate
+from prosthesis.calibration.impedance import with_impedances
+from prosthesis.calibration.table import Calibration
 from prosthesis.config import Rig
-from prosthesis.impedance import with_impedances
 from prosthesis.limits import guard_limits
 from prosthesis_sim.frontend import FrontEnd
 from prosthesis_sim.individual import Individual

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from prosthesis.calibration import Calibration
+from prosthesis.calibration.table import Calibration
 from prosthesis.config import Rig, load_rig
 from prosthesis.errors import ConfigError
 from prosthesis.view import Field, make_view

@@ -15,7 +15,7 @@ from typing import Any
 import prosthesis
 import prosthesis_sim
 import prosthesis_train
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.config import LinkConfig, TaskConfig, find, load_rig, names
 from prosthesis.errors import ConfigError
 from prosthesis.yamlfile import load_model

@@ -16,7 +16,7 @@ from prosthesis.animation.animator import Animator, open_animator, relative
 from prosthesis.animation.crops import portrait
 from prosthesis.animation.films import Film
 from prosthesis.animation.run import Shown
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.engines import open_engine
 from prosthesis.messages import U8
 from prosthesis.results import Figure

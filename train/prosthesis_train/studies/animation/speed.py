@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from prosthesis.animation.animator import MODEL, Animator, open_animator
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.results import Figure
 from prosthesis_train.animation.clips import shot
 

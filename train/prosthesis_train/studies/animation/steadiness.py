@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.encoders.taskmap import TaskMapEncoder
 from prosthesis.engines import open_engine
 from prosthesis.messages import F32, U8, Frame, readonly

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.encoders.face import Finder, make_finder
 from prosthesis.faces.align import aligned
 from prosthesis.faces.detect import Face, find_faces

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import torch
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.encoders.face import make_finder, make_painter
 from prosthesis.faces.detect import find_faces
 from prosthesis.faces.gallery import Gallery

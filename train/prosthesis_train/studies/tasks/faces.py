@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.cameras.opencv import CLIPS
 from prosthesis.config import TaskConfig, find, load_rig
 from prosthesis.encoders.face import Finder, make_finder, make_painter

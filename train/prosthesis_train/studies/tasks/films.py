@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.cameras.opencv import CLIPS
 from prosthesis.config import TaskConfig, find
 from prosthesis.encoders import open_encoder

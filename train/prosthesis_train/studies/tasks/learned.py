@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import torch
 
-from prosthesis.bundle import bundle_names
+from prosthesis.bundles.bundle import bundle_names
 from prosthesis.results import Figure
 from prosthesis_train.data.sights import sights
 from prosthesis_train.methods import codes, encoder, personal

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import torch
 
-from prosthesis.bundle import load_bundle
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.encoders.text import Presenter, open_glyphs
 from prosthesis.engines import open_engine
 from prosthesis.hops import TextEncoderConfig

@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from itertools import product
 from pathlib import Path
 
-from prosthesis.bundle import MANIFEST, MODELS, bundle_names
+from prosthesis.bundles.bundle import MANIFEST, MODELS, bundle_names
 from prosthesis.results import Figure
 from prosthesis_train.observers.observer import FROZEN
 from prosthesis_train.scores.tasks.scoring import DROPOUTS, REFERENCE, SEEDS, Cell, score

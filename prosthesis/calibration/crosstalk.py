@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.calibration import BelowThreshold, Crosstalk
-from prosthesis.curves import rising
+from prosthesis.calibration.curves import rising
+from prosthesis.calibration.table import BelowThreshold, Crosstalk
 
 F64 = npt.NDArray[np.float64]
 Record = Callable[[int, Mapping[int, float]], "float | None"]

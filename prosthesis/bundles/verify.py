@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.bundle import Bundle, load_bundle
+from prosthesis.bundles.bundle import Bundle, load_bundle
+from prosthesis.bundles.reference import load_reference
 from prosthesis.engines import open_engine
-from prosthesis.reference import load_reference
 
 Measure = Literal["largest", "relative"]
 # where the manifest names no tolerance: one step of a stimulator's 10-bit DAC over the output's range

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pydantic import PositiveInt
 
 from prosthesis import __version__
-from prosthesis.bundle import Bundle, Graph, Tensor
+from prosthesis.bundles.bundle import Bundle, Graph, Tensor
 from prosthesis.cameras.opencv import CLIPS
 from prosthesis.engines import open_engine
 from prosthesis.errors import ConfigError

@@ -13,11 +13,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from prosthesis.delivered import Delivered
+from prosthesis.bundles.delivered import Delivered
 from prosthesis.errors import ConfigError
 from prosthesis.yamlfile import Strict, load_model
 
-MODELS = Path(__file__).resolve().parent / "models"
+MODELS = Path(__file__).resolve().parents[1] / "models"
 MANIFEST = "manifest.json"
 PROCESSORS = (("taskmap", 1), ("latent", 1), ("reading", 1), ("faces", 1), ("obstacle", 1), ("animation", 1))
 

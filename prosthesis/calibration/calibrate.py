@@ -15,18 +15,18 @@ import numpy as np
 import numpy.typing as npt
 
 import prosthesis
-from prosthesis.calibration import ActivityCurve, Calibration, Provenance, TrainParameters
+from prosthesis.calibration.crosstalk import Site, choose_rings, measure_below, measure_crosstalk
+from prosthesis.calibration.curves import rising
+from prosthesis.calibration.impedance import measure_kohm, with_impedances
+from prosthesis.calibration.participant import Participant
+from prosthesis.calibration.table import ActivityCurve, Calibration, Provenance, TrainParameters
 from prosthesis.config import Rig
 from prosthesis.control import Command
-from prosthesis.crosstalk import Site, choose_rings, measure_below, measure_crosstalk
-from prosthesis.curves import rising
 from prosthesis.errors import ConfigError, LinkError
-from prosthesis.impedance import measure_kohm, with_impedances
 from prosthesis.layout import places_mm
 from prosthesis.limits import guard_limits
 from prosthesis.messages import Refusal, StimulationPattern, readonly
 from prosthesis.modulator import PulseModulator
-from prosthesis.participant import Participant
 from prosthesis.protocols import Clock, StimulatingSession
 from prosthesis.safety import Guard
 

@@ -13,13 +13,13 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from prosthesis import __version__
-from prosthesis.bundle import load_bundle
-from prosthesis.calibration import Calibration
+from prosthesis.bundles.bundle import load_bundle
+from prosthesis.calibration.table import Calibration
 from prosthesis.config import ArrayConfig, LinkConfig, Rig, RigConfig, StimulatorConfig, load_rig, names
 from prosthesis.errors import ConfigError
 from prosthesis.hops import EncoderConfig, LayeredEncoderConfig
 from prosthesis.messages import About
-from prosthesis.recorder import parts
+from prosthesis.recording.recorder import parts
 
 RIG_PART = "rig.json"
 ENCODERS = "encoder_configs"

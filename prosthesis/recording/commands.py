@@ -74,8 +74,8 @@ def _add_session(p: argparse.ArgumentParser) -> None:
 
 def _record(arguments: argparse.Namespace) -> int:
     from prosthesis.assembly import with_tasks
-    from prosthesis.identity import RIG_PART, identity, rig_text
-    from prosthesis.recorder import Recorder
+    from prosthesis.recording.identity import RIG_PART, identity, rig_text
+    from prosthesis.recording.recorder import Recorder
 
     rig = _rig(arguments)
     about = identity(rig, with_tasks(rig, ())[1])
@@ -92,7 +92,7 @@ def _record(arguments: argparse.Namespace) -> int:
 
 
 def _metrics(arguments: argparse.Namespace) -> int:
-    from prosthesis.metrics import TOPICS, Metrics, serve
+    from prosthesis.recording.metrics import TOPICS, Metrics, serve
 
     metrics = Metrics()
     server = serve(metrics, arguments.host, arguments.port)
@@ -106,7 +106,7 @@ def _metrics(arguments: argparse.Namespace) -> int:
 
 
 def _lsl(arguments: argparse.Namespace) -> int:
-    from prosthesis.lsl import TOPICS, Outlets
+    from prosthesis.recording.lsl import TOPICS, Outlets
 
     outlets = Outlets(arguments.rig)
     _say("streams prosthesis_stimulation, prosthesis_percept, prosthesis_events; Ctrl-C ends")
@@ -148,13 +148,13 @@ def _ends(rig: Rig) -> list[str]:
 
 def _replay(arguments: argparse.Namespace) -> int:
     if not (arguments.check or arguments.first or arguments.last):
-        from prosthesis.recorder import summarise
+        from prosthesis.recording.recorder import summarise
 
         lines, sound = summarise(arguments.log)
         print("\n".join(lines))
         return int(not sound)
-    from prosthesis.rerun import rerun
-    from prosthesis.tolerances import table
+    from prosthesis.recording.rerun import rerun
+    from prosthesis.recording.tolerances import table
 
     done = rerun(arguments.log, arguments.first, arguments.last, arguments.rig, arguments.patient, _say)
     if arguments.json:

@@ -21,7 +21,6 @@ from prosthesis.config import Rig
 from prosthesis.encoders.switching import Switchboard
 from prosthesis.errors import ConfigError, MissingExtraError, ProsthesisError
 from prosthesis.glance import QuickGuard
-from prosthesis.identity import encoders_of, measured_rig, model_digest, recorded_rig
 from prosthesis.limits import guard_limits
 from prosthesis.messages import (
     About,
@@ -34,10 +33,11 @@ from prosthesis.messages import (
     Percept,
     StimulationPattern,
 )
-from prosthesis.recorder import entries, metadata
+from prosthesis.recording.identity import encoders_of, measured_rig, model_digest, recorded_rig
+from prosthesis.recording.recorder import entries, metadata
+from prosthesis.recording.tolerances import Compared
 from prosthesis.solver import open_modulator
 from prosthesis.timing import NS_PER_S
-from prosthesis.tolerances import Compared
 from prosthesis.view import make_view
 from prosthesis.wire import U16, Configuration
 

@@ -23,13 +23,13 @@ import numpy as np
 import numpy.typing as npt
 
 from prosthesis.board.power import Meter
-from prosthesis.bundle import Bundle, load_bundle
+from prosthesis.bundles.bundle import Bundle, load_bundle
+from prosthesis.bundles.reference import FOLDER, Inputs, clip_inputs, load_reference
+from prosthesis.bundles.verify import relative
 from prosthesis.engines import open_engine
 from prosthesis.errors import ConfigError, ProsthesisError
 from prosthesis.protocols import Engine
-from prosthesis.reference import FOLDER, Inputs, clip_inputs, load_reference
 from prosthesis.timing import Percentiles, percentiles
-from prosthesis.verify import relative
 
 # by name: engine and provider as ``open_engine`` takes them
 ENGINES: dict[str, tuple[str, str]] = {
@@ -203,7 +203,7 @@ def _row(
         return replace(row, absent=f"{', '.join(missing)} not installed; see docs/deploy.md"), None
     results = given.with_name("outputs.npz")
     call = (str(bundle.folder.resolve()), *ENGINES[engine], runs, scored, str(given), str(results))
-    command = [sys.executable, "-c", f"from prosthesis import compare; compare.child{call!r}"]
+    command = [sys.executable, "-c", f"from prosthesis.bundles import compare; compare.child{call!r}"]
     try:
         # an engine's build and warnings are for the person: stderr stays theirs
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=LIMIT_S, check=False)

@@ -1,0 +1,1 @@
+"""What the device knows of its patient, one row an electrode, and how it is measured through the link."""
