@@ -61,8 +61,12 @@ def test_the_c_client_drives_the_emulator(c_client, bench):
     assert 100 <= charge_pc / pulse_pc <= 96 * 12
 
 
-@pytest.mark.parametrize("bench", ["loopback"], indirect=True)
-def test_a_dozen_lines_of_python_drive_the_emulator_sealed(bench):
+@pytest.mark.parametrize(
+    ("bench", "example"),
+    [("loopback", "drive_emulator.py"), ("bench_crc", "schema_client.py")],
+    indirect=["bench"],
+)
+def test_a_few_lines_of_python_drive_the_emulator(bench, example):
     import zmq
 
     from prosthesis.links.zmq import WORLD_TAPS
@@ -71,7 +75,7 @@ def test_a_dozen_lines_of_python_drive_the_emulator_sealed(bench):
 
     with zmq.Context() as context:
         taps = listen([f"tcp://127.0.0.1:{bench + WORLD_TAPS}"], ("delivered",), context)
-        said = run(sys.executable, str(ROOT / "examples" / "drive_emulator.py"), str(bench))
+        said = run(sys.executable, str(ROOT / "examples" / example), str(bench))
         driven = set()
         while (heard := taps.receive(0.2)) is not None and len(driven) <= 20:
             driven.update(decode(*heard).amplitude_ua.nonzero()[0].tolist())
