@@ -194,6 +194,18 @@ def test_a_run_goes_on_as_if_it_had_never_stopped(tmp_path):
     assert not net.training
 
 
+def test_a_second_run_begins_with_the_averaged_networks_of_the_first(tmp_path):
+    clips, settings = tiny_clips(), animation.Settings(batch=2, steps=1, save_every=1)
+    animation.train(settings, tmp_path / "first", clips=clips)
+    second = dataclasses.replace(settings, start=str(tmp_path / "first"), lr=0.0)
+    assert second.seen != settings.seen
+    found = dict(animation.train(second, tmp_path / "second", clips=clips).net.named_parameters())
+    first, _ = animation.load(tmp_path / "first")
+    assert all(torch.equal(found[name], value) for name, value in first.named_parameters())
+    with pytest.raises(ConfigError, match="give --size small64"):
+        animation.build(dataclasses.replace(second, size="unwarped64"), torch.device("cpu"))
+
+
 def test_training_refuses_other_pictures_in_the_same_folder(tmp_path):
     clips, settings = tiny_clips(), animation.Settings(batch=2, steps=1, save_every=1)
     animation.train(settings, tmp_path, clips=clips)

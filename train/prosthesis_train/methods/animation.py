@@ -19,7 +19,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from prosthesis.errors import ProsthesisError
+from prosthesis.errors import ConfigError, ProsthesisError
 from prosthesis_train.animation import looker
 from prosthesis_train.animation.clips import KINDS, Clips, from_folder, rendered
 from prosthesis_train.animation.losses import equivariance, likeness, random_bend
@@ -39,11 +39,13 @@ CLIP_NORM = 5.0
 class Settings(RunSettings):
     """``data``: faces, figures or a folder; ``people`` of the rendered, ``frames`` of each clip; weights of the losses.
 
-    ``steps`` sets the course of the learning rate.
+    ``steps`` sets the course of the learning rate. ``start`` is the folder of a run whose averaged networks are where
+    this one begins, with the same size: a second run at a low rate, for instance, that weighs what is told more.
     """
 
     data: str = "faces"
     size: Literal["small64", "unwarped64", "paper256"] = "small64"
+    start: str = ""
     people: int = 1200
     frames: int = 6
     lr: float = 1e-3
@@ -59,8 +61,8 @@ class Settings(RunSettings):
 
     @property
     def seen(self) -> str:
-        """The clips' name, and the networks' size."""
-        return f"{Path(self.data).name}-{self.size}"
+        """The clips' name, and the networks' size; a second run's is another."""
+        return f"{Path(self.data).name}-{self.size}" + ("-second" if self.start else "")
 
 
 @dataclass(slots=True)
@@ -97,6 +99,11 @@ def build(settings: Settings, device: torch.device) -> Networks:
     """Return new networks, the same for the same seed."""
     torch.manual_seed(settings.seed)
     net = placed(Animator(SIZES[settings.size]), device)
+    if settings.start:
+        before, its = load(Path(settings.start))
+        if its.size != settings.size:
+            raise ConfigError(f"{settings.start}: networks of size {its.size} are there; give --size {its.size}")
+        net.load_state_dict(before.state_dict())
     workers.same_start(net)
     adam = torch.optim.Adam(net.parameters(), settings.lr, (0.5, 0.999))
     return Networks(net, adam, Averager(net, settings.averaging, settings.decay, 1))
