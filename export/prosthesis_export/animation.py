@@ -108,12 +108,7 @@ def build(source: Path, out: Path, side: int | None = None) -> Path:
         net, origin = networks(source), load_bundle(source).manifest.origin
     else:
         net, settings = animation.load(source)
-        facts = json.loads((source / "settings.json").read_text(encoding="utf-8"))
-        steps = int(checkpoint.load(source / checkpoint.NAME)["step"])
-        origin = (
-            f"{settings.data} of prosthesis_train.animation; {facts['command']}, {steps} steps, "
-            f"commit {facts['commit'][:12]}"
-        )
+        origin = f"{settings.data} of prosthesis_train.animation; {trained(source)}"
     side = side or net.size.side
     folder = out / f"{MODEL.rstrip('0123456789') if net.size.warps else 'unwarped'}{side}"
     write(at_side(net, side), folder, side, origin)
@@ -121,6 +116,15 @@ def build(source: Path, out: Path, side: int | None = None) -> Path:
     if differ > PARITY:
         raise ProsthesisError(f"{folder}: the graphs differ from torch by {differ:.2g}; at most {PARITY} is allowed")
     return folder
+
+
+def trained(run: Path) -> str:
+    """Return the commands that made a run, with steps and commits; those of the run that it began with come first."""
+    state = checkpoint.load(run / checkpoint.NAME)
+    facts = json.loads((run / "settings.json").read_text(encoding="utf-8"))
+    text = f"{facts['command']}, {state['step']} steps, commit {facts['commit'][:12]}"
+    start = json.loads(state["settings"]).get("start", "")
+    return f"{trained(Path(start))}; then {text}" if start else text
 
 
 def write(net: Animator, folder: Path, side: int, origin: str) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -11,10 +13,13 @@ pytest.importorskip("onnx", reason="its weights are read from the graphs")
 import torch
 
 from prosthesis.animation.animator import open_animator
+from prosthesis.bundles.bundle import load_bundle
 from prosthesis.errors import ProsthesisError
 from prosthesis.messages import Frame, MachineCode, readonly
-from prosthesis_train.animation.clips import shot
+from prosthesis_export import animation as export
+from prosthesis_train.animation.clips import rendered, shot
 from prosthesis_train.animation.shipped import UNWARPED, networks
+from prosthesis_train.methods import animation
 from prosthesis_train.studies.animation import facetask, remade
 from prosthesis_train.studies.animation.steady import SteadyEncoder, flow_and_visibility
 from prosthesis_train.tasks.task import SQUARE
@@ -32,6 +37,21 @@ def test_the_bundle_read_back_paints_what_the_engine_paints(clip):
     made = animator.make(frames[0], source, animator.points(frames[2])).picture
     ours = clip.made["living picture"][1].permute(1, 2, 0).numpy() * 255
     assert np.abs(made - ours).max() < 1
+
+
+def test_a_run_becomes_a_bundle_that_says_what_made_it(tmp_path):
+    clips = rendered("faces", "train", 2, 2, 64, lambda _: None)
+    first = animation.Settings(size="unwarped64", batch=2, steps=1, save_every=1)
+    animation.train(first, tmp_path / "first", clips=clips)
+    second = dataclasses.replace(first, start=str(tmp_path / "first"))
+    animation.train(second, tmp_path / "second", clips=clips)
+    folder = export.build(tmp_path / "second", tmp_path)
+    assert folder.name == "unwarped64"
+    assert load_bundle(folder).manifest.origin.count(" 1 steps, ") == 2
+    found, (wanted, _) = networks(folder, "unwarped64").state_dict(), animation.load(tmp_path / "second")
+    assert all(torch.equal(found[name], value) for name, value in wanted.state_dict().items())
+    with pytest.raises(ProsthesisError, match="holds no"):  # that size has more layers
+        networks(folder, "paper256")
 
 
 def test_another_models_weights_are_refused():
