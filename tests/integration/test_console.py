@@ -233,11 +233,12 @@ def test_another_task_between_two_frames(page, taps):
 
 
 FOUND = "(prosthesisConsole.parts['a/frame'].found || [])"
+PERSON = f"{FOUND}.some((item) => item.kind === 'obstacle' && item.label === 'person')"
 
 
 def found_is_shown(page):
     """Obstacles of the street are drawn and named in the list."""
-    until(page, f"{FOUND}.some((item) => item.kind === 'obstacle' && item.label === 'person')", 40)
+    until(page, PERSON, 40)
     until(page, "[...document.querySelectorAll('#found li')].some((line) => line.textContent.startsWith('person'))")
     if PICTURES:
         context = page.context.browser.new_context(viewport={"width": 1280, "height": 720}, device_scale_factor=2)
@@ -324,11 +325,15 @@ def test_two_encoders_see_the_same_frames(page):
 
 def test_it_records_and_scrubs_what_it_recorded(page, browser, console):
     stimulating(page)
+    page.keyboard.press("2")
+    until(page, PERSON, 40)
     page.keyboard.press("r")
     until(page, "prosthesisConsole.status.recording !== null")
     page.wait_for_timeout(4000)
     page.keyboard.press("r")
     until(page, "prosthesisConsole.status.recording === null")
+    page.locator("#choose-task").click()
+    page.get_by_role("option", name="scene").click()
     log = next((console.folder / "runs").glob("*.mcap"))
     states = {m.state for topic, m in read(log, ["telemetry"]) if isinstance(m, Telemetry)}
     assert ImplantState.STIMULATING in states
@@ -352,6 +357,7 @@ def scrub(page, frames):
         page.wait_for_timeout(300)
         seen.append(page.evaluate("prosthesisConsole.parts['a/frame'].seq"))
     assert seen == sorted(set(seen))
+    until(page, PERSON)  # what was found then
     page.locator("#seek").evaluate("(element) => element.blur()")
     page.keyboard.press("ArrowLeft")
     until(page, f"prosthesisConsole.parts['a/frame'].seq === {frames[frames.index(seen[-1]) - 1]}")
