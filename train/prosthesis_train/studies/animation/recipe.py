@@ -23,8 +23,9 @@ TOPICS = Topics(
 )
 RECIPE = Recipe(
     "Living pictures, beside what would do without them",
-    "The shipped bundle, trained on one processor core, from drawn people only; those measured are others. Distances between keypoints and identities are told by a judge network that was trained on yet other "
-    "drawn people and took no part in training. Figures on drawn people do not say how photographs of people look.",
+    "The shipped bundle, trained on one processor core, from drawn people only; those measured are others. "
+    "Distances between keypoints and identities are told by a judge network that was trained on yet other drawn people "
+    "and took no part in training. Figures on drawn people do not say how photographs of people look.",
     TOPICS.measure,
     TOPICS.draw,
 )
