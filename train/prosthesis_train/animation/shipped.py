@@ -28,10 +28,10 @@ def networks(model: str | Path = MODEL, size: str = "spots64") -> Animator:
         for constant in onnx.load(bundle.graph_path(graph)).graph.initializer:
             name = constant.name.removeprefix("net.")
             for full in (name, f"keypoints.{name}"):
-                if full in wanted:
+                if full in wanted and tuple(constant.dims) == tuple(wanted[full].shape):
                     found[full] = torch.from_numpy(np.array(onnx.numpy_helper.to_array(constant)))
     missing = sorted(set(wanted) - set(found))
     if missing:
-        raise ProsthesisError(f"{bundle.folder}: holds no {missing[0]}; export it again, or name its size")
+        raise ProsthesisError(f"{bundle.folder}: holds no {missing[0]} of {size}; export it again, or name its size")
     net.load_state_dict(found)
     return net.eval()
