@@ -12,12 +12,11 @@ from __future__ import annotations
 import json
 import math
 import sys
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as fn
 from torch import Tensor
 
 from prosthesis.errors import ConfigError, ProsthesisError
@@ -41,12 +40,11 @@ class Settings(RunSettings):
     """``data``: faces, figures or a folder; ``people`` of the rendered, ``frames`` of each clip; weights of the losses.
 
     ``steps`` sets the course of the learning rate. ``start`` is the folder of a run whose averaged networks are where
-    this one begins: a second run at a low rate, for instance, that weighs what is told more. Its size may be the same,
-    or the same with spots, which then count for nothing at first.
+    this one begins, with the same size: a second run at a low rate, for instance, that weighs what is told more.
     """
 
     data: str = "faces"
-    size: Literal["small64", "spots64", "unwarped64", "paper256"] = "small64"
+    size: Literal["small64", "unwarped64", "paper256"] = "small64"
     start: str = ""
     people: int = 1200
     frames: int = 6
@@ -103,20 +101,12 @@ def build(settings: Settings, device: torch.device) -> Networks:
     net = placed(Animator(SIZES[settings.size]), device)
     if settings.start:
         before, its = load(Path(settings.start))
-        if its.size != settings.size and replace(before.size, spots=True) != net.size:
+        if its.size != settings.size:
             raise ConfigError(f"{settings.start}: networks of size {its.size} are there; give --size {its.size}")
-        _begin(net, before)
+        net.load_state_dict(before.state_dict())
     workers.same_start(net)
     adam = torch.optim.Adam(net.parameters(), settings.lr, (0.5, 0.999))
     return Networks(net, adam, Averager(net, settings.averaging, settings.decay, 1))
-
-
-def _begin(net: Animator, before: Animator) -> None:
-    """Take over all numbers of ``before``; spots that its painter does not see weigh nothing."""
-    state, first = before.state_dict(), "painter.first.0.weight"
-    more = net.state_dict()[first].shape[1] - state[first].shape[1]
-    state[first] = fn.pad(state[first], (0, 0, 0, 0, 0, more))
-    net.load_state_dict(state)
 
 
 def open_clips(settings: Settings) -> Clips:

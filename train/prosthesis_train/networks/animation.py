@@ -26,8 +26,8 @@ class Size:
     """Widths of the three networks; keypoints and motion see the picture ``shrink`` times smaller.
 
     ``seeing`` and ``moving`` are hourglasses: width, widest, depth. ``painting``: width, widest, halvings, blocks.
-    With ``spots`` the painter also sees where the driving keypoints are (as by Jakab et al. 2018). Without ``warps``
-    that is all it has: nothing is moved, which is what warping is to be better than.
+    Without ``warps`` nothing is moved: the painter is told where the driving keypoints are (as by Jakab et al. 2018),
+    which is what warping is to be better than.
     """
 
     side: int
@@ -39,14 +39,12 @@ class Size:
     kernel: int
     mixed: bool
     warps: bool = True
-    spots: bool = False
 
 
 SMALL = Size(64, 10, 2, (12, 48, 4), (16, 64, 3), (16, 64, 2, 3), 3, True)
 SIZES = {
     "small64": SMALL,
-    "spots64": replace(SMALL, spots=True),
-    "unwarped64": replace(SMALL, spots=True, warps=False),
+    "unwarped64": replace(SMALL, warps=False),
     # the paper's for faces of 256 pixels
     "paper256": Size(256, 10, 4, (32, 1024, 5), (64, 1024, 5), (64, 512, 2, 6), 7, False),
 }
@@ -152,8 +150,8 @@ class Painter(nn.Module):
         super().__init__()
         width, most, halvings, blocks = size.painting
         wide = [min(most, width * 2**k) for k in range(halvings + 1)]
-        self.mixed, self.warps, self.spots = size.mixed, size.warps, size.spots
-        self.first = _conv(3 + size.points * size.spots, wide[0], size.kernel)
+        self.mixed, self.warps = size.mixed, size.warps
+        self.first = _conv(3 + (0 if size.warps else size.points), wide[0], size.kernel)
         self.down = nn.ModuleList(_conv(wide[k], wide[k + 1]) for k in range(halvings))
         self.blocks = nn.Sequential(*(Residual(wide[-1]) for _ in range(blocks)))
         self.up = nn.ModuleList(_conv(wide[k + 1], wide[k]) for k in reversed(range(halvings)))
@@ -162,8 +160,8 @@ class Painter(nn.Module):
     def forward(self, source: Tensor, motion: Motion, driving: Tensor) -> Tensor:
         """Return the pictures."""
         h, w = source.shape[2:]
-        spots = [_spots(driving, grid(h, w, source))] if self.spots else []
-        x = self.first(torch.cat([source, *spots], 1))
+        told = [] if self.warps else [_spots(driving, grid(h, w, source))]
+        x = self.first(torch.cat([source, *told], 1))
         for layer in self.down:
             x = fn.avg_pool2d(layer(x), 2)
         x = self.blocks(self._moved(x, motion) * _resized(motion.visible, *x.shape[2:]))
