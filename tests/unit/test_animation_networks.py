@@ -14,7 +14,7 @@ import torch
 from prosthesis.errors import ConfigError, ProsthesisError
 from prosthesis_train.animation import looker
 from prosthesis_train.animation.clips import Clips, from_folder, rendered
-from prosthesis_train.animation.losses import equivariance, random_bend
+from prosthesis_train.animation.losses import equivariance, likeness, random_bend
 from prosthesis_train.methods import animation
 from prosthesis_train.networks.animation import (
     SIZES,
@@ -73,6 +73,29 @@ def test_keypoints_that_follow_a_bend_cost_nothing_and_those_that_do_not_cost():
     followed = Points(bend.at(of_bent.at), bend.jacobian(of_bent.at) @ of_bent.jacobian)
     assert max(float(loss) for loss in equivariance(followed, of_bent, bend)) < 1e-4
     assert min(float(loss) for loss in equivariance(of_bent, of_bent, bend)) > 1e-2
+
+
+def test_what_the_looker_tells_of_another_person_costs_more_than_of_the_same_in_another_pose():
+    eye = looker.load("features")
+    clips = rendered("faces", "test", 12, 3, 64, lambda _: None)
+    pictures = torch.from_numpy(clips.frames).permute(1, 0, 4, 2, 3).float() / 255
+    pixels, features, told = (float(x) for x in likeness(pictures[0], pictures[0], eye))
+    assert pixels == features == told == 0
+    _, _, posed = likeness(pictures[0], pictures[1], eye)
+    _, _, others = likeness(pictures[0], pictures[1].roll(1, 0), eye)
+    assert 0 < float(posed) < 0.8 * float(others)
+
+
+def test_every_loss_is_learned_from():
+    pictures = tiny_clips().frames[:2]
+    source, driving = (torch.from_numpy(pictures[:, k]).permute(0, 3, 1, 2).float() / 255 for k in (0, 1))
+    kinds = ("pixels", "features", "told", "points", "jacobians")
+    for kind in kinds:
+        alone = animation.Settings(batch=2, **dict.fromkeys(kinds, 0.0) | {kind: 1.0})
+        nets = animation.build(alone, torch.device("cpu"))
+        before = {name: value.clone() for name, value in nets.net.named_parameters()}
+        animation._step(nets, source, driving, looker.load("features"), alone, 0)
+        assert any(not torch.equal(before[name], value) for name, value in nets.net.named_parameters()), kind
 
 
 def test_a_picture_and_its_bent_copy_agree_where_the_bend_says():
