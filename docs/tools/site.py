@@ -25,6 +25,9 @@ ROOMS = {"Device": "prosthesis", "World": "sim/prosthesis_sim", "Desk": "train/p
     "Delivery": "export/prosthesis_export"
 }
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s#]+)(#[^)\s]*)?(\))")
+FENCE = re.compile(
+    r"^```(\w+) (?:file=(\S+)|.*)$", re.MULTILINE
+)  # more words are for the test of guides
 LANGUAGES = {".c": "c", ".yaml": "yaml", ".yml": "yaml", ".py": "python", ".toml": "toml"}
 Menu = list[Any]
 
@@ -57,7 +60,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turn links to code, notebooks and other files outside docs/ to the pages made of them."""
+    """Turn links to code, notebooks and other files outside docs/ to the pages made of them; title files in fences."""
     here = (DOCS / page.file.src_uri).parent
     up = "../" * page.file.src_uri.count("/")
 
@@ -66,7 +69,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         target = None if "://" in link else _target((here / link).resolve())
         return match.group(0) if target is None else f"{before}{up}{target}{anchor or ''}{after}"
 
-    return LINK.sub(turned, markdown)
+    def titled(match: re.Match[str]) -> str:
+        return f"```{match[1]}" + (f' title="{match[2]}"' if match[2] else "")
+
+    return FENCE.sub(titled, LINK.sub(turned, markdown))
 
 
 def _target(path: Path) -> str | None:
