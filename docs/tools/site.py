@@ -25,9 +25,7 @@ ROOMS = {"Device": "prosthesis", "World": "sim/prosthesis_sim", "Desk": "train/p
     "Delivery": "export/prosthesis_export"
 }
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s#]+)(#[^)\s]*)?(\))")
-FENCE = re.compile(
-    r"^```(\w+) (?:file=(\S+)|.*)$", re.MULTILINE
-)  # more words are for the test of guides
+FENCE = re.compile(r"^```(\w+) (?:file=(\S+)|.*)$", re.MULTILINE)  # more words are for the test of guides
 LANGUAGES = {".c": "c", ".yaml": "yaml", ".yml": "yaml", ".py": "python", ".toml": "toml"}
 Menu = list[Any]
 
