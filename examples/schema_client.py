@@ -14,6 +14,7 @@ from prosthesis import control, sealing, wire
 
 port, number, zeros = int(sys.argv[1]), time.time_ns() % 2**32, np.zeros(96)
 stimuli, commands = (zmq.Context.instance().socket(kind) for kind in (zmq.PUSH, zmq.DEALER))
+stimuli.linger = commands.linger = commands.rcvtimeo = 2000  # ms; nobody there ends in zmq.Again
 _ = stimuli.connect(f"tcp://127.0.0.1:{port}"), commands.connect(f"tcp://127.0.0.1:{port + 1}")
 columns = zeros + 170, zeros, zeros + 300_000, np.arange(96) % 7  # us, nA, mHz, raster slot
 layout = wire.Configuration(wire.Modulated.AMPLITUDE, 8, 1000, 64, 60, 453, *columns)  # steps of 1000 nA

@@ -61,7 +61,11 @@ def equivariance(points: Points, of_bent: Points, bend: Bend) -> tuple[Tensor, T
 
 
 def likeness(made: Tensor, true: Tensor, eye: Looker) -> tuple[Tensor, Tensor, Tensor]:
-    """Return mean differences of pixels, of the eye's features over a pyramid of sizes, and of whom it sees where."""
+    """Return how unlike pictures f32[n,3,h,w] in 0..1 are, as mean absolute differences.
+
+    Of pixels and of the eye's features, each summed over a pyramid of sizes, and of what it tells: whom it sees, in
+    traits about -1..1, and where, in half pictures.
+    """
     pixels, seen = made.new_zeros(()), made.new_zeros(())
     for scale in SCALES:
         a, b = (fn.avg_pool2d(x, scale) for x in (made, true))

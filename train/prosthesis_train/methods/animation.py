@@ -39,6 +39,7 @@ CLIP_NORM = 5.0
 class Settings(RunSettings):
     """``data``: faces, figures or a folder; ``people`` of the rendered, ``frames`` of each clip; weights of the losses.
 
+    The weights: ``pixels``, ``features`` and ``told`` (whom the looker sees, and where), ``points`` and ``jacobians``.
     ``steps`` sets the course of the learning rate. ``start`` is the folder of a run whose averaged networks are where
     this one begins, with the same size: a second run at a low rate, for instance, that weighs what is told more.
     """

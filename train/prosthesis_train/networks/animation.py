@@ -27,7 +27,7 @@ class Size:
 
     ``seeing`` and ``moving`` are hourglasses: width, widest, depth. ``painting``: width, widest, halvings, blocks.
     Without ``warps`` nothing is moved: the painter is told where the driving keypoints are (as by Jakab et al. 2018),
-    which is what warping is to be better than.
+    which is what warping is to be better than; the flow is then trained by nothing.
     """
 
     side: int
