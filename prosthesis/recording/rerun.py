@@ -184,16 +184,15 @@ class _Device:
     """The device's hops, wired as in ``pipeline.py``; ``carry`` runs the chosen ones on one recorded passage."""
 
     def __init__(self, rig: Rig, chosen: tuple[str, ...], board: Switchboard | None, switches: dict[int, str]) -> None:
-        self._rig, self._chosen, self._board, self._switches = rig, chosen, board, switches
+        self._chosen, self._board, self._switches = chosen, board, switches
         self._modulator, self._guard = open_modulator(rig), QuickGuard(guard_limits(rig))
         self.configuration = self._modulator.configuration
         self._air = AirTime(self.configuration, radio_of(rig), rig.link.air_ms)
         self._state, self._last_ns = self._guard.initial(), 0
 
-    def hear(self, about: About) -> None:
+    def be_guarded_by(self, measured: Rig) -> None:
         """Guard by the impedances that the device measured, from now on."""
-        if (measured := measured_rig(self._rig, about)) is not None:
-            self._guard = QuickGuard(guard_limits(measured))
+        self._guard = QuickGuard(guard_limits(measured))
 
     def carry(self, said: dict[str, Any]) -> tuple[dict[str, Message], U16 | None]:
         """Return the messages made again of one frame, by topic, and the codes of its pattern if there is one."""
@@ -236,7 +235,7 @@ class _Run:
 
     def __init__(self, device: _Device, world: Patient | None, chosen: tuple[str, ...], rig: Rig, say: Say) -> None:
         self._device, self._world, self._chosen, self._say = device, world, chosen, say
-        self._lsb_ua = rig.stimulator.lsb_na / 1000
+        self._rig, self._lsb_ua = rig, rig.stimulator.lsb_na / 1000
         self._rows = {topic: Compared(topic) for hop in chosen for topic in MAKES[hop]}
         self._codes: dict[int, U16 | None] = {}
         self._passage: dict[str, Any] = {}
@@ -266,9 +265,10 @@ class _Run:
         return list(self._rows.values()), notes, (last_ns - began_ns) / NS_PER_S, sound
 
     def _take(self, topic: str, message: Message, log_ns: int) -> None:
-        if isinstance(message, About):
-            self._carry()
-            self._device.hear(message)
+        if isinstance(message, About):  # the world's own may come between two of one frame's messages
+            if (measured := measured_rig(self._rig, message)) is not None:
+                self._carry()
+                self._device.be_guarded_by(measured)
         elif topic not in PASSAGE:
             self._waiting.append((log_ns, message))
         else:

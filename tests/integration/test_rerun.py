@@ -100,6 +100,19 @@ def test_every_later_message_is_equal_to_the_bit(log):
     assert done.holds
 
 
+def test_what_the_world_says_of_itself_may_come_amid_a_frames_messages(log, monkeypatch):
+    spoken = next(entry for entry in entries(log, ["about"]) if "sim_patient" in entry.message.names)
+
+    def interrupted(path, topics=None):
+        for entry in entries(path, topics):
+            yield entry
+            yield replace(spoken, log_ns=entry.log_ns)
+
+    undisturbed = rerun(log, patient=Patient)
+    monkeypatch.setattr("prosthesis.recording.rerun.entries", interrupted)
+    assert rerun(log, patient=Patient).rows == undisturbed.rows
+
+
 @pytest.mark.parametrize("hop", HOPS)
 def test_any_hop_can_be_the_first_and_the_last(log, hop):
     done = rerun(log, hop, hop, patient=Patient)
