@@ -28,7 +28,7 @@ from prosthesis_train.networks.animation import Animator, resized_flow, warped
 from prosthesis_train.tasks.faces import TRAITS
 
 F64 = npt.NDArray[np.float64]
-PEOPLE, FRAMES, DRAWS = 240, 6, 2000
+PEOPLE, FRAMES, DRAWS = 1000, 6, 2000
 SIDE = 64
 WAYS = ("living picture", "source copied", "warped, nothing painted", "painted, not warped")
 Say = Callable[[str], None]
@@ -53,7 +53,7 @@ def measure(say: Say) -> list[Figure]:
     clips = []
     for number in range(PEOPLE):
         clips.append(remade(net, unwarped, shot("faces", "test", number, FRAMES + 1, SIDE)))
-        if number % 40 == 39:
+        if number % 100 == 99:
             say(f"remade {number + 1} of {PEOPLE} people")
     return [*_distances(clips, judge), *_motions(clips), *_judged(judge), _parity(clips)]
 
