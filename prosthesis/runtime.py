@@ -182,12 +182,13 @@ def run(
             if summary.sent > 1:
                 summary.dropped += gap
             if passage:
-                _publish(passage, publish)
-                for found in pipeline.found():
-                    publish("findings", found)
+                # first, or a recording cut off in between would hold a frame of a task that it does not name
                 for text in pipeline.said():
                     summary.events.append(text)
                     publish("event", Event(last_seq, clock.now_ns(), "encoder", "info", text))
+                _publish(passage, publish)
+                for found in pipeline.found():
+                    publish("findings", found)
             if on_frame and not on_frame(passage, summary):
                 break
     finally:

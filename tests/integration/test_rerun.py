@@ -21,7 +21,7 @@ from prosthesis import cli
 from prosthesis.assembly import run_rig, with_choices, with_tasks
 from prosthesis.config import load_rig
 from prosthesis.errors import ConfigError, MissingExtraError
-from prosthesis.messages import BrainCode, readonly
+from prosthesis.messages import BrainCode, Event, Frame, readonly
 from prosthesis.processes import free_port
 from prosthesis.recording import commands
 from prosthesis.recording.identity import RIG_PART, identity, rig_text
@@ -139,6 +139,13 @@ def test_no_interval_of_the_implants_time_is_missing(log):
     ends = [(d.message.t0_ns, d.message.t0_ns + d.message.dt_ns) for d in entries(log, ["delivered"])]
     gaps = [after[0] - before[1] for before, after in itertools.pairwise(ends)]
     assert set(gaps) == {0}
+
+
+def test_a_change_of_task_stands_before_the_frame_it_begins_with(log):
+    both = [entry.message for entry in entries(log, ["event", "frame"])]
+    told = next(n for n, message in enumerate(both) if isinstance(message, Event) and "task is now" in message.text)
+    frame = next(n for n, message in enumerate(both) if isinstance(message, Frame) and message.seq == both[told].seq)
+    assert told < frame
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from prosthesis_train.animation.clips import shot
 from prosthesis_train.data.photographs import PORTRAIT, read_picture, where
 
 FRAMES, FPS, WIDTH = 36, 8.0, 128
-HELD_OUT = 501  # the first of the people shown; the figures are of others
+HELD_OUT = 2501  # the first of the people shown; the figures are of others
 Say = Callable[[str], None]
 TITLES = ("still", "driving", "flow", "of the source seen", "result")
 
