@@ -16,6 +16,8 @@ from itertools import product
 from pathlib import Path
 
 from prosthesis.bundles.bundle import MANIFEST, MODELS, bundle_names
+from prosthesis.config import load_rig
+from prosthesis.recording.identity import rig_text
 from prosthesis.results import Figure
 from prosthesis_train.observers.observer import FROZEN
 from prosthesis_train.scores.tasks.scoring import DROPOUTS, REFERENCE, SEEDS, Cell, score
@@ -90,7 +92,7 @@ def _measured(say: Say) -> Iterator[list[Cell]]:
 
 
 def cached(task: str, rig: str, encoder: str, say: Say) -> list[Cell]:
-    """Return the cells of one task, rig and encoder, measured once by this observer through this model."""
+    """Return the cells of one task, rig and encoder, measured once by this observer through this model of this rig."""
     path = CELLS / f"{task}-{rig}-{encoder.replace('/', '_').replace(':', '_')}-{_digest(task, rig, encoder)}.json"
     if not path.is_file():
         say(f"{task} at {rig} through {encoder}")
@@ -101,8 +103,8 @@ def cached(task: str, rig: str, encoder: str, say: Say) -> list[Cell]:
 
 
 def _digest(task: str, rig: str, encoder: str) -> str:
-    """Return what tells observers, and shipped models, of the same name apart."""
-    parts = [(FROZEN / f"{_observed(task)}-{rig}.npz").read_bytes()]
+    """Return what tells rigs, observers and shipped models of the same name apart."""
+    parts = [rig_text(load_rig(rig)).encode(), (FROZEN / f"{_observed(task)}-{rig}.npz").read_bytes()]
     if encoder in bundle_names():
         parts.append((MODELS / encoder / MANIFEST).read_bytes())
     return hashlib.sha256(b"".join(parts)).hexdigest()[:8]
