@@ -64,8 +64,16 @@ def tap(folder):
                 seq += 1
                 self._tap.publish("frame", Frame(seq, time.monotonic_ns(), rgb))
 
-        def __getattr__(self, name):
-            return getattr(self._camera, name)
+        @property
+        def live(self):
+            return self._camera.live
+
+        @property
+        def fault(self):
+            return self._camera.fault
+
+        def read(self, timeout_s):
+            return self._camera.read(timeout_s)
 
         def close(self):
             self._camera.close()
