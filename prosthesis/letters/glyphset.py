@@ -73,7 +73,7 @@ def load_letters(path: Path, field: Field, side: int) -> dict[str, F32]:
     try:
         with np.load(path, allow_pickle=False) as content:
             letters = [str(letter) for letter in content["letters"]]
-            maps, field_deg = np.asarray(content["maps"], np.float32), float(content["field_deg"])
+            maps, field_deg = np.asarray(content["maps"], np.float32), float(content["field_deg"].item())
     except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
         raise ConfigError(
             f"{path}: no set of letters ({error}); give an .npz with 'letters', 'maps' and 'field_deg'"
