@@ -46,6 +46,7 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("if most_of(coming) <= near.average_nc_per_s:", "if -> if False"): QUICK,
     ("if self._seen is None or key != self._seen.key:", "if -> if True"): QUICK,
     ("if self._any_sum:", "if -> if True"): QUICK,
+    ("if session_uc > near.session_uc:", "Gt -> GtE"): QUICK,
     ("self._any_dose = self._any_sum or near.average_nc_per_s < math.inf", "Lt -> LtE"): QUICK,
     ("if amplitude.sum() > near.total_current_ua or coming.sum() > near.array_nc_per_s:", "Gt -> GtE"): QUICK,
     (

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -136,15 +137,29 @@ def test_a_glance_is_enough_at_every_limit_and_not_above(monkeypatch):
         assert looked == [1]
 
 
-def test_advice_on_charges_is_told_at_a_glance(monkeypatch):
-    caps = (Cap("a", "advisory", 0.5, "nC", math.inf, 0.5, 1.0), Cap("b", "advisory", 5.0, "nC", math.inf, 5.0, 1.0))
+@pytest.mark.parametrize(("width_us", "charge_nc"), [(200, 0.5), (2000, 5.0)])  # longer than a millisecond, too
+def test_advice_on_charges_is_told_at_a_glance(monkeypatch, width_us, charge_nc):
+    some, more = charge_nc, 10 * charge_nc
+    caps = (
+        Cap("a", "advisory", some, "nC", math.inf, some, 1.0),
+        Cap("b", "advisory", more, "nC", math.inf, more, 1.0),
+    )
     limits = replace(OPEN, caps=caps)
     plain = Guard(limits)
-    wanted = pattern([2.0, 5.0, 2.5, 10.0])
+    wanted = pattern([2.0, 5.0, 2.5, 10.0], width_us)
     told = plain.allow(wanted, plain.initial(), 0.0)
     monkeypatch.setattr(QuickGuard, "look", lambda self, *_: None)
     assert_same(QuickGuard(limits).allow(wanted, plain.initial(), 0.0), told)
-    assert plainly(told[1]) == [("a", "advisory", 2, "2.0", 0.5, "nC")]
+    assert plainly(told[1]) == [("a", "advisory", 2, repr(10.0 * width_us * 1e-3), some, "nC")]
+
+
+def test_a_disabled_electrode_gets_nothing_not_even_one_step():
+    enabled = np.array([1, 0, 1, 1], bool)
+    guard, plain = QuickGuard(replace(OPEN, enabled=enabled)), Guard(replace(OPEN, enabled=enabled))
+    wanted = pattern(0.1)
+    allowed = guard.allow(wanted, guard.initial(), 0.0)
+    assert_same(allowed, plain.allow(wanted, plain.initial(), 0.0))
+    assert np.flatnonzero(allowed[0].amplitude_ua).tolist() == [0, 2, 3]
 
 
 def test_the_columns_are_looked_at_again_when_they_change():
@@ -185,6 +200,20 @@ def test_rounding_in_the_largest_charge_hides_no_clamp():
             guard, plain = QuickGuard(limits), Guard(limits)
             wanted = pattern(amplitude, width)
             assert_same(guard.allow(wanted, guard.initial(), 0.0), plain.allow(wanted, plain.initial(), 0.0))
+
+
+def test_of_two_hard_charges_the_lower_one_is_looked_at():
+    caps = tuple(Cap(name, "hard", most, "nC", math.inf, most, 1.0) for name, most in (("a", 1.0), ("b", 9.0)))
+    quick, plain = (kind(replace(OPEN, caps=caps)) for kind in (QuickGuard, Guard))
+    assert_same(*(guard.allow(pattern(), guard.initial(), 0.0) for guard in (quick, plain)))
+
+
+def test_averages_are_told_of_those_that_pulse_however_little():
+    limits = replace(OPEN, advisory=Totals(average_nc_per_s=100.0))
+    wanted, state = pattern([0.1, 0, 0, 0], rate=40.0), GuardState(np.full(N, 900.0), np.zeros(N), 0.0)  # 0.8 nC/s
+    quick, plain = (kind(limits).allow(wanted, state, 0.0) for kind in (QuickGuard, Guard))
+    assert_same(quick, plain)
+    assert [(i.rule, i.electrodes) for i in quick[1]] == [("average charge", 1)]
 
 
 def test_averages_are_told_of_those_that_pulse_and_a_hard_one_is_looked_at():
