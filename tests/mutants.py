@@ -47,6 +47,11 @@ EQUIVALENT: dict[tuple[str, str], str] = {
     ("if self._seen is None or key != self._seen.key:", "if -> if True"): QUICK,
     ("if self._any_sum:", "if -> if True"): QUICK,
     ("if session_uc > near.session_uc:", "Gt -> GtE"): QUICK,
+    ("if not (seen.plain and least_of(p.amplitude_ua) >= 0 and most < NONSENSE):", "GtE -> Gt"): QUICK,
+    (
+        "fits = most_of(rate) <= self._near.rate_hz and most_of(counts) <= self._near.simultaneous",
+        "LtE -> Lt",
+    ): QUICK,
     ("self._any_dose = self._any_sum or near.average_nc_per_s < math.inf", "Lt -> LtE"): QUICK,
     ("if amplitude.sum() > near.total_current_ua or coming.sum() > near.array_nc_per_s:", "Gt -> GtE"): QUICK,
     (
