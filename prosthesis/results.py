@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -49,13 +49,15 @@ class Figure:
 class Recipe:
     """What ``prosthesis results NAME`` runs: a title, what it shows, the function that measures, and one that draws.
 
-    ``draw`` writes pictures into the folder it is given and returns their names.
+    ``draw`` writes pictures into the folder it is given and returns their names. ``commits`` returns, where parts were
+    measured before and kept, at which commit each was.
     """
 
     title: str
     summary: str
     measure: Callable[[], Sequence[Figure]]
     draw: Callable[[Path], Sequence[str]] | None = None
+    commits: Callable[[], Mapping[str, str]] = dict
 
 
 def recipes() -> dict[str, Any]:
@@ -82,6 +84,7 @@ def make_results(name: str, folder: Path) -> Path:
     }
     folder.mkdir(parents=True, exist_ok=True)
     content["pictures"] = list(recipe.draw(folder)) if recipe.draw else []
+    content["commits"] = dict(recipe.commits())
     path = folder / f"{name}.json"
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     (folder / f"{name}.md").write_text(page(content), encoding="utf-8")
@@ -118,9 +121,16 @@ def page(content: dict[str, Any]) -> str:
         *(f"![{content['title']}]({name})\n" for name in content.get("pictures", ())),
         f"Made on {made['date']} by `{content['command']}` at commit {made['commit']} on {made['machine']}, "
         f"Python {made['python']}, " + ", ".join(f"{k} {v}" for k, v in made["packages"].items()) + ".",
+        *_measured(content.get("commits", {})),
         "",
     ]
     return "\n".join(lines)
+
+
+def _measured(commits: Mapping[str, str]) -> list[str]:
+    """Return the line on parts that were kept, if any were."""
+    parts = (f"{part} at {commit}" for part, commit in commits.items())
+    return ["", f"Parts are measured one by one and kept: {', '.join(parts)}."] if commits else []
 
 
 def _grid(title: str, figures: Sequence[dict[str, Any]]) -> list[str]:

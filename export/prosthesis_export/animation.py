@@ -1,6 +1,6 @@
 """A run of ``train animation`` as a bundle for the device: ``python -m prosthesis_export.animation RUN``.
 
-Two graphs, compared with torch before the manifest is written: keypoints of the camera's bytes, and the source painted
+Two graphs, compared with torch before they take their place: keypoints of the camera's bytes, and the source painted
 as driving keypoints move it. Sampling is ONNX's ``GridSample``, which ONNX Runtime has since operator set 16.
 """
 
@@ -9,10 +9,12 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -38,6 +40,7 @@ SUMMARY = (
 )
 BASELINE = "A baseline of living pictures that warps nothing: its painter is told where the driving keypoints are."
 PARITY = 1e-3  # of places, in half pictures: far below a pixel of 1/32
+LEVELS = 1  # of 255, of the picture: a float's last bit may fall on the other side of a half
 MEANINGS = {
     "picture": "RGB rows from the top, the square around a face",
     "points": "keypoints, x and y in -1..1",
@@ -102,7 +105,8 @@ def build(source: Path, out: Path, side: int | None = None) -> Path:
 
     That of networks that do not warp goes to ``out/unwarped<side>``.
 
-    Raises ``ProsthesisError`` when a graph differs from torch.
+    Raises ``ProsthesisError`` when a graph differs from torch, and then leaves what was there; or when the networks
+    cannot halve pictures of ``side``.
     """
     if (source / MANIFEST).is_file():
         net, origin = networks(source), load_bundle(source).manifest.origin
@@ -110,11 +114,19 @@ def build(source: Path, out: Path, side: int | None = None) -> Path:
         net, settings = animation.load(source)
         origin = f"{settings.data} of prosthesis_train.animation; {trained(source)}"
     side = side or net.size.side
+    if side < (whole := net.size.shrink * 2 ** max(net.size.seeing[2], net.size.moving[2])) or side % whole:
+        raise ProsthesisError(f"--side {side}: these networks halve pictures, so give a multiple of {whole}")
     folder = out / f"{MODEL.rstrip('0123456789') if net.size.warps else 'unwarped'}{side}"
-    write(at_side(net, side), folder, side, origin)
-    differ = difference(net, folder, side)
-    if differ > PARITY:
-        raise ProsthesisError(f"{folder}: the graphs differ from torch by {differ:.2g}; at most {PARITY} is allowed")
+    with TemporaryDirectory() as scratch:
+        made = Path(scratch) / folder.name
+        write(at_side(net, side), made, side, origin)
+        places, levels = difference(net, made, side)
+        if places > PARITY or levels > LEVELS:
+            raise ProsthesisError(
+                f"{folder}: not written, for the graphs differ from torch by {places:.2g} half pictures and {levels} "
+                f"gray levels; at most {PARITY} and {LEVELS} are allowed"
+            )
+        shutil.copytree(made, folder, dirs_exist_ok=True)
     return folder
 
 
@@ -176,22 +188,23 @@ def _ends(model: Any) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def difference(net: Animator, folder: Path, side: int) -> float:
-    """Return the largest difference of keypoints, flow or visibility of the bundle in ONNX Runtime from torch."""
+def difference(net: Animator, folder: Path, side: int) -> tuple[float, int]:
+    """Return how far the bundle in ONNX Runtime is from torch: keypoints, flow or visibility; gray levels painted."""
     frames = rendered("faces", "test", 1, 2, side, lambda _: None).frames[0]
     animator = open_animator(str(folder.resolve()))
     found = [animator.points(frame) for frame in frames]
     made: Made = animator.make(frames[0], found[0], found[1])
     seeing, painting = Seeing(net), Painting(net)
     wanted = [seeing(torch.from_numpy(frame[None])) for frame in frames]
-    _, flow, visible = painting(torch.from_numpy(frames[:1]), *wanted[0], *wanted[1])
+    painted, flow, visible = painting(torch.from_numpy(frames[:1]), *wanted[0], *wanted[1])
     pairs = [
         (known, want)
         for one, two in zip(found, wanted, strict=True)
         for known, want in zip(_parts(one), two, strict=True)
     ]
     pairs += [(made.flow, flow), (made.visible, visible)]
-    return max(float(np.abs(ours - theirs[0].numpy()).max()) for ours, theirs in pairs)
+    levels = int(np.abs(made.picture.astype(int) - painted[0].numpy().astype(int)).max())
+    return max(float(np.abs(ours - theirs[0].numpy()).max()) for ours, theirs in pairs), levels
 
 
 def _parts(points: Known) -> tuple[Any, Any]:
@@ -205,7 +218,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=MODELS, metavar="DIR")
     parser.add_argument("--side", type=int, metavar="PX", help="of pictures (default: as trained)")
     asked = parser.parse_args(arguments)
-    sys.stdout.write(f"wrote {build(asked.run, asked.out, asked.side)}\n")
+    try:
+        sys.stdout.write(f"wrote {build(asked.run, asked.out, asked.side)}\n")
+    except ProsthesisError as error:
+        sys.exit(f"prosthesis_export.animation: {error}")
 
 
 if __name__ == "__main__":

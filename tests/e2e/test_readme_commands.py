@@ -28,7 +28,7 @@ NOT_HERE = {
     "make demo": "makes an environment from the package index; a test of the wheel runs the demo",
     "make test": "is what runs this test",
     "prosthesis demo --rig utah96 --source 0": "needs a webcam",
-    "prosthesis animate --source portrait.jpg --driving 0 --relative": "needs a webcam",
+    "prosthesis animate --source portrait.jpg --driving 0 --relative --view": "needs a webcam",
 }
 # until Ctrl-C: run for so many seconds, then interrupted
 ENDLESS = {

@@ -13,7 +13,7 @@ import torch
 
 from prosthesis.errors import ConfigError, ProsthesisError
 from prosthesis_train.animation import looker
-from prosthesis_train.animation.clips import Clips, from_folder, rendered
+from prosthesis_train.animation.clips import Clips, from_folder, rendered, shot
 from prosthesis_train.animation.losses import equivariance, likeness, random_bend
 from prosthesis_train.methods import animation
 from prosthesis_train.networks.animation import (
@@ -241,11 +241,43 @@ def test_training_refuses_other_pictures_in_the_same_folder(tmp_path):
 def test_the_papers_size_takes_a_step():
     settings = animation.Settings(size="paper256", batch=1)
     nets = animation.build(settings, torch.device("cpu"))
-    before = {k: v.clone() for k, v in nets.net.state_dict().items()}
+    before = {k: v.clone() for k, v in nets.net.named_parameters()}
     pictures = torch.rand(2, 3, 256, 256)
     found = animation._step(nets, pictures[:1], pictures[1:], looker.load("features"), settings, 0)
     assert np.isfinite([float(x.detach()) for x in (found.pixels, found.features, found.points, found.jacobians)]).all()
-    assert any(not torch.equal(v, before[k]) for k, v in nets.net.state_dict().items())
+    assert all(not torch.equal(v, before[k]) for k, v in nets.net.named_parameters())
+
+
+def test_a_step_makes_nothing_on_another_device_than_its_pictures():
+    """The meta device stands for a GPU: it refuses to be mixed with others."""
+    net, eye = Animator(SIZES["small64"]).to("meta"), looker.load("features").to("meta")
+    pictures = torch.rand(2, 3, 64, 64, device="meta")
+    found = animation.losses(net, pictures, pictures, eye, torch.Generator().manual_seed(0))
+    torch.autograd.backward(found.pixels + found.features + found.told + found.points + found.jacobians)
+    assert all(number.grad.device.type == "meta" for number in net.parameters())
+
+
+@pytest.mark.parametrize("kind", ["faces", "figures"])
+def test_drawn_people_of_the_training_part_are_learned_from(kind):
+    clips = animation.open_clips(animation.Settings(data=kind, people=2, frames=2))
+    assert clips.who == ("train 0", "train 1")
+    wanted = [shot(kind, "train", number, 2, 64).frames() for number in (0, 1)]
+    np.testing.assert_array_equal(clips.frames, wanted)
+
+
+@pytest.mark.parametrize("wrong", [{"frames": 1}, {"frames": 0}, {"people": 0}, {"batch": 0}, {"lr": -1.0}])
+def test_settings_that_cannot_be_are_refused(wrong):
+    with pytest.raises(ConfigError, match=f"--{next(iter(wrong))} "):
+        animation.Settings(**wrong)
+
+
+def test_films_deep_in_folders_are_of_whom_the_uppermost_names(tmp_path):
+    for person in range(30):
+        for video in range(3):
+            film(tmp_path / f"person{person}" / f"video{video}" / "a.avi", 3)
+    parts = [set(from_folder(tmp_path, part, 2, 16).who) for part in ("train", "test")]
+    assert parts[0] | parts[1] == {f"person{k}" for k in range(30)}
+    assert not parts[0] & parts[1]
 
 
 def film(path, frames, side=48):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 
 import cv2
 import numpy as np
@@ -52,6 +53,38 @@ def test_a_run_becomes_a_bundle_that_says_what_made_it(tmp_path):
     assert all(torch.equal(found[name], value) for name, value in wanted.state_dict().items())
     with pytest.raises(ProsthesisError, match=r"holds no painter\.first\.0\.weight of small64"):
         networks(folder, "small64")
+
+
+@pytest.mark.parametrize("far", [(1.0, 0), (0.0, 2)])
+def test_graphs_that_differ_from_torch_leave_the_bundle_that_was_there(tmp_path, monkeypatch, far):
+    shipped = load_bundle("animation64").folder
+    folder = tmp_path / "animation64"
+    shutil.copytree(shipped, folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr(export, "difference", lambda *_: far)
+    with pytest.raises(ProsthesisError, match="not written, for the graphs differ"):
+        export.build(shipped, tmp_path)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_painter_that_differs_is_noticed(tmp_path, monkeypatch):
+    net = networks()
+    export.write(net, tmp_path / "animation64", 64, "a test")
+    assert export.difference(net, tmp_path / "animation64", 64)[1] <= export.LEVELS
+    with torch.no_grad():
+        net.painter.last.bias += 0.3
+    assert export.difference(net, tmp_path / "animation64", 64)[1] > export.LEVELS
+
+
+@pytest.mark.parametrize(
+    ("words", "said"), [(["gone"], "no checkpoint"), ([None, "--side", "100"], "a multiple of 32")]
+)
+def test_what_cannot_be_exported_is_told_in_one_line(tmp_path, words, said):
+    given = [str(load_bundle("animation64").folder) if word is None else word for word in words]
+    with pytest.raises(SystemExit) as caught:
+        export.main([*given, "--out", str(tmp_path)])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_another_models_weights_are_refused():

@@ -48,6 +48,14 @@ def test_figures_of_a_grid_are_laid_out_by_row_and_column(tmp_path, monkeypatch)
     ]
 
 
+def test_a_page_says_at_which_commits_its_parts_were_measured(tmp_path, monkeypatch):
+    recipe = Recipe("A title", "A summary.", lambda: [], None, lambda: {"speed": "abc", "films": "def"})
+    monkeypatch.setattr(Point, "load", lambda self: recipe)
+    monkeypatch.setattr(results, "recipes", lambda: {"kept": Point()})
+    results.make_results("kept", tmp_path)
+    assert (tmp_path / "kept.md").read_text().endswith("one by one and kept: speed at abc, films at def.\n")
+
+
 def test_an_unknown_recipe_lists_those_there_are(tmp_path):
     with pytest.raises(ProsthesisError, match=r"no recipe 'x'; there are: .*pipeline"):
         results.make_results("x", tmp_path)

@@ -1,7 +1,7 @@
 """Clips to learn motion from: rendered people, or any folder of films; whole identities are held out.
 
-In a folder each film is one clip. Who is in it is its sub-folder's name, or else its own; a tenth of the identities,
-chosen by a hash of the name, is the test part.
+In a folder each film is one clip. Who is in it is the name of the sub-folder, however deep in it the film lies, or else
+its own; a tenth of the identities, chosen by a hash of the name, is the test part.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def from_folder(folder: Path, part: Part, frames: int, side: int) -> Clips:
     films = sorted(path for path in folder.rglob("*") if path.suffix.lower() in FILMS) if folder.is_dir() else []
     if not films:
         raise ProsthesisError(f"{folder}: no films there ({', '.join(sorted(FILMS))}); check --data")
-    of = {path: path.parent.name if path.parent != folder else path.stem for path in films}
+    of = {path: path.stem if path.parent == folder else path.relative_to(folder).parts[0] for path in films}
     chosen = [path for path in films if _held_out(of[path]) == (part == "test")]
     if not chosen:
         raise ProsthesisError(f"{folder}: nobody of {len(set(of.values()))} is in the {part} part; add more people")

@@ -40,6 +40,10 @@ class Bend:
         slope = (torch.log(away.square().sum(-1) + TINY) + 1)[..., None] * away
         return self.affine[:, None, :, :2] + torch.einsum("nam,nkmb->nkab", self.weights, slope)
 
+    def to(self, device: torch.device) -> Bend:
+        """Return the same on another device."""
+        return Bend(self.affine.to(device), self.weights.to(device), self.knots.to(device))
+
     def picture(self, x: Tensor) -> Tensor:
         """Return pictures whose place z shows what ``x`` shows at ``at(z)``."""
         n, _, h, w = x.shape
@@ -57,7 +61,7 @@ def equivariance(points: Points, of_bent: Points, bend: Bend) -> tuple[Tensor, T
     """Return how far keypoints and Jacobians of a bent picture are from those of the picture, bent likewise."""
     at = (points.at - bend.at(of_bent.at)).abs().mean()
     turn = inverse(points.jacobian) @ bend.jacobian(of_bent.at) @ of_bent.jacobian
-    return at, (torch.eye(2) - turn).abs().mean()
+    return at, (torch.eye(2, device=turn.device) - turn).abs().mean()
 
 
 def likeness(made: Tensor, true: Tensor, eye: Looker) -> tuple[Tensor, Tensor, Tensor]:

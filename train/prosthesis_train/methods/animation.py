@@ -60,6 +60,14 @@ class Settings(RunSettings):
     decay: float = 0.995
     log_every: int = 25
 
+    def __post_init__(self) -> None:
+        """Check; raises ``ConfigError``."""
+        super().__post_init__()
+        if self.frames < 2:
+            raise ConfigError(f"--frames {self.frames}: two frames make a pair; give 2 or more")
+        if self.lr < 0:
+            raise ConfigError(f"--lr {self.lr}: must not be below 0")
+
     @property
     def seen(self) -> str:
         """The clips' name, and the networks' size; a second run's is another."""
@@ -155,7 +163,7 @@ def train(settings: Settings, folder: Path, as_json: bool = False, clips: Clips 
 def losses(net: Animator, source: Tensor, driving: Tensor, eye: looker.Looker, random: torch.Generator) -> Losses:
     """Return the losses of making ``driving`` of ``source``, and of a bent copy of ``driving``."""
     n = len(source)
-    bend = random_bend(n, random)
+    bend = random_bend(n, random).to(source.device)
     found = net.keypoints(torch.cat([source, driving, bend.picture(driving)]))
     of_source, of_driving, of_bent = (Points(at, j) for at, j in zip(*(x.split(n) for x in found), strict=True))
     made, _ = net(source, of_source, of_driving)
@@ -197,7 +205,8 @@ def _grid(nets: Networks, clips: Clips) -> Tensor:
     """Return ten columns of source, driving, made by the averaged networks."""
     net = nets.mean.network
     assert isinstance(net, Animator)
-    source, driving = clips.pair(10, step_random(0, 2**41))
+    device = next(net.parameters()).device
+    source, driving = (part.to(device) for part in clips.pair(10, step_random(0, 2**41)))
     made, _ = net(source, net.keypoints(source), net.keypoints(driving))
     return torch.cat([source, driving, made]) * 2 - 1
 

@@ -54,6 +54,10 @@ class Topics:
             for figure in self.topic(name)["figures"]
         ]
 
+    def commits(self) -> dict[str, str]:
+        """Return at which commit each topic was measured, "unknown" outside a checkout."""
+        return {title: str(self.topic(name)["commit"]) for name, title in self.titles.items()}
+
     def draw(self, folder: Path) -> list[str]:
         """Copy the topics' pictures into ``folder``; return the names of those that a page can show."""
         out: list[str] = []

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from prosthesis.errors import ConfigError
 from prosthesis_train.training.averaging import Kind
 
 S = TypeVar("S", bound="RunSettings")
 # what may differ when a run goes on: how long, on what, how often it tells
 FREE = {"steps", "devices", "nodes", "log_every", "save_every", "watch_every"}
+
+ABOVE_0 = ("batch", "steps", "devices", "nodes", "log_every", "save_every", "watch_every", "people", "frames")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,12 @@ class RunSettings:
     log_every: int = 50
     save_every: int = 500
     watch_every: int = 500
+
+    def __post_init__(self) -> None:
+        """Check what must be above 0, of every method's; raises ``ConfigError``."""
+        for name in ABOVE_0:
+            if not getattr(self, name, 1) > 0:
+                raise ConfigError(f"--{name.replace('_', '-')} {getattr(self, name)}: must be above 0")
 
     @property
     def seen(self) -> str:

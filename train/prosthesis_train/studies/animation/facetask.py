@@ -101,7 +101,7 @@ def pictures(way: str, random: Random) -> tuple[U8, npt.NDArray[np.int64]]:
 
 
 def animated(animator: Animator, still: U8, driving: U8, random: Random) -> U8:
-    """Return a gray picture u8[180,180] moved as between the middle-most and any frame of a drawn person's clip."""
+    """Return a gray picture u8[180,180] moved as between any two frames of a drawn person's clip."""
     small = cv2.resize(still, (animator.side, animator.side), interpolation=cv2.INTER_AREA)
     source = np.repeat(small[..., None], 3, axis=2)
     points = [animator.points(frame) for frame in driving]

@@ -28,6 +28,7 @@ RECIPE = Recipe(
     "and took no part in training. Figures on drawn people do not say how photographs of people look.",
     TOPICS.measure,
     TOPICS.draw,
+    TOPICS.commits,
 )
 
 if __name__ == "__main__":

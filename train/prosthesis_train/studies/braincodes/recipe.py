@@ -33,6 +33,7 @@ RECIPE = Recipe(
     "of codes, *identification* picks from candidates, *reconstruction* makes a picture.",
     TOPICS.measure,
     TOPICS.draw,
+    TOPICS.commits,
 )
 
 if __name__ == "__main__":

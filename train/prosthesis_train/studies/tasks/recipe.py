@@ -32,6 +32,7 @@ RECIPE = Recipe(
     "the device would have measured them.",
     TOPICS.measure,
     TOPICS.draw,
+    TOPICS.commits,
 )
 
 if __name__ == "__main__":
