@@ -49,7 +49,7 @@ def test_figures_of_a_grid_are_laid_out_by_row_and_column(tmp_path, monkeypatch)
 
 
 def test_a_page_says_at_which_commits_its_parts_were_measured(tmp_path, monkeypatch):
-    recipe = Recipe("A title", "A summary.", lambda: [], None, lambda: {"speed": "abc", "films": "def"})
+    recipe = Recipe("A title", "A summary.", list, None, lambda: {"speed": "abc", "films": "def"})
     monkeypatch.setattr(Point, "load", lambda self: recipe)
     monkeypatch.setattr(results, "recipes", lambda: {"kept": Point()})
     results.make_results("kept", tmp_path)

@@ -22,10 +22,9 @@ from torch import Tensor, nn
 
 from prosthesis.errors import ProsthesisError
 from prosthesis_train.animation.clips import Clips, rendered, to_float
-from prosthesis_train.animation.people import somebody
+from prosthesis_train.animation.people import Person, somebody
 from prosthesis_train.animation.scene import F32
 from prosthesis_train.tasks.faces import TRAITS
-from prosthesis_train.tasks.task import Part
 
 SIDE, LANDMARKS = 64, 10
 MODELS = Path(__file__).resolve().parents[1] / "models"
@@ -83,9 +82,8 @@ def _told(inputs: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, 64, bias=False), nn.BatchNorm1d(64), nn.ReLU(), nn.Linear(64, outputs))
 
 
-def identity(part: Part, number: int) -> F32:
+def identity(who: Person) -> F32:
     """Return what is to be told of a person: traits, hair, beard, glasses, and their colours, all about -1..1."""
-    who = somebody("faces", part, number, 8)
     hair = np.eye(4)[int(who.traits["hair"])]
     colours = np.array([*who.skin, *who.hair, *who.cloth]) * 2 - 1
     rest = [who.traits["beard"], who.traits["glasses"]]
@@ -97,7 +95,9 @@ def train(settings: Settings) -> Looker:
     torch.manual_seed(settings.seed)
     random = torch.Generator().manual_seed(settings.seed)
     clips = rendered("faces", "train", settings.people, settings.frames, SIDE, _say, settings.first)
-    who = torch.from_numpy(np.stack([identity("train", settings.first + k) for k in range(settings.people)]))
+    who = torch.from_numpy(
+        np.stack([identity(somebody("faces", "train", settings.first + k, 8)) for k in range(settings.people)])
+    )
     net = Looker(settings.width)
     optimiser = torch.optim.AdamW(net.parameters(), weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=settings.steps)
