@@ -105,8 +105,8 @@ def _distances(clips: Sequence[Clip], judge: looker.Looker) -> list[Figure]:
             made_who, made_where = looker.told(judge, clip.made[way])
             away = np.linalg.norm(made_where - where, axis=-1).mean() * SIDE / 2
             l1 = float((clip.made[way] - clip.true).abs().mean())
-            values = (l1, away, apart(made_who, who), apart(made_who, clip.who))
-            for column, value in zip(table, values, strict=True):
+            row = (l1, away, apart(made_who, who), apart(made_who, clip.who))
+            for column, value in zip(table, row, strict=True):
                 table[column].append(float(value))
         rows[way] = table
     found = [
