@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
@@ -49,6 +50,11 @@ class Page:
 
 def _handler(page: Page) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        def handle(self) -> None:
+            """Answer; a tab that is closed meanwhile, at whatever word of ours or its own, is no error."""
+            with suppress(ConnectionError):
+                super().handle()
+
         def do_GET(self) -> None:  # the library's name
             """Answer with the page, or with pictures for as long as someone looks."""
             self.send_response(200)
@@ -60,13 +66,10 @@ def _handler(page: Page) -> type[BaseHTTPRequestHandler]:
             self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={BOUNDARY}")
             self.end_headers()
             number = 0
-            try:
-                while True:
-                    number, jpeg = page.after(number)
-                    head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                    self.wfile.write(head.encode() + jpeg + b"\r\n")
-            except (BrokenPipeError, ConnectionResetError):
-                return
+            while True:
+                number, jpeg = page.after(number)
+                head = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+                self.wfile.write(head.encode() + jpeg + b"\r\n")
 
         def log_message(self, *words: object) -> None:
             """Say nothing."""

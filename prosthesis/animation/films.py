@@ -1,53 +1,20 @@
-"""Driving pictures from files and cameras, and films of what came of them, watermarked."""
+"""Films of what came of driving pictures, their panels and their watermark."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from prosthesis.cameras import open_camera
-from prosthesis.cameras.opencv import Movie
-from prosthesis.config import CameraConfig
 from prosthesis.errors import ProsthesisError
 from prosthesis.messages import F32, U8
 from prosthesis.processes import quiet_stderr
-from prosthesis.protocols import FrameSource
-from prosthesis.timing import MonotonicClock
 
 PANEL = 256  # pixels of a panel in a film
 MARK = "artificial"
-CAMERA = {"width": 640, "height": 480, "fps": 30.0, "field_deg": (60.0, 45.0)}
+LONGEST_S = 60.0  # between two pictures; beyond it is another clock, as of a device that was started anew
 CODECS = {".webm": "VP80", ".mp4": "mp4v"}
-
-
-def driving(source: str) -> tuple[Iterator[U8], float]:
-    """Return the pictures u8[h,w,3] RGB of a movie's file, or of a camera by its URI (``0``), and their pace in 1/s.
-
-    Raises ``ProsthesisError`` when there is no such file or camera, or it cannot be read.
-    """
-    config = CameraConfig.model_validate({"source": source, **CAMERA})
-    if source.isdecimal() or ":" in source:
-        return _live(open_camera(config, MonotonicClock())), config.fps
-    path = Path(source)
-    if not path.is_file():
-        raise ProsthesisError(f"{path}: no such film; check --driving, or give a camera's number")
-    movie = Movie(path, config)
-    return (np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8) for bgr in movie), movie.fps
-
-
-def _live(camera: FrameSource) -> Iterator[U8]:
-    try:
-        while True:
-            frame = camera.read(2.0)
-            if frame is not None:
-                yield frame.rgb
-    except EOFError:
-        return
-    finally:
-        camera.close()
 
 
 class Film:
@@ -56,7 +23,7 @@ class Film:
     def __init__(self, path: Path, fps: float) -> None:
         if path.suffix not in CODECS:
             raise ProsthesisError(f"{path}: films are {' or '.join(CODECS)}; choose another name for --out")
-        self.path, self._fps = path, fps
+        self.path, self.fps = path, fps
         self._out: cv2.VideoWriter | None = None
 
     def add(self, rgb: U8) -> None:
@@ -64,7 +31,7 @@ class Film:
         if self._out is None:
             codec = cv2.VideoWriter.fourcc(*CODECS[self.path.suffix])
             with quiet_stderr():
-                self._out = cv2.VideoWriter(str(self.path), codec, self._fps, (rgb.shape[1], rgb.shape[0]))
+                self._out = cv2.VideoWriter(str(self.path), codec, self.fps, (rgb.shape[1], rgb.shape[0]))
             if not self._out.isOpened():
                 raise ProsthesisError(f"{self.path}: cannot be written; is its folder there and writable?")
         self._out.write(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
@@ -73,6 +40,47 @@ class Film:
         """Finish the file."""
         if self._out is not None:
             self._out.release()
+
+
+class Paced:
+    """Writes a film that lasts as long as what was seen: each picture stands until the next one.
+
+    The last one stands for as long as the one before. Pictures that come faster than the film's pace are left out.
+    """
+
+    def __init__(self, film: Film) -> None:
+        self._film = film
+        self._last: U8 | None = None
+        self._count = 0
+        self._began_s = self._at_s = self._stood_s = 0.0
+
+    def add(self, rgb: U8, at_s: float) -> None:
+        """Write u8[h,w,3] seen at ``at_s`` seconds, after what was seen before for as long as it stood."""
+        if self._last is None:
+            self._began_s = self._at_s = at_s
+        stood_s = at_s - self._at_s
+        if 0 <= stood_s < LONGEST_S:
+            self._stood_s = stood_s
+        else:
+            self._began_s += stood_s - 1 / self._film.fps
+        self._at_s = at_s
+        due = self._due(at_s)
+        self._stand_until(due)
+        self._last = rgb
+        self._stand_until(due + 1)
+
+    def close(self) -> None:
+        """Let the last picture stand, and finish the file."""
+        self._stand_until(self._due(self._at_s + self._stood_s))
+        self._film.close()
+
+    def _due(self, at_s: float) -> int:
+        return round((at_s - self._began_s) * self._film.fps)
+
+    def _stand_until(self, count: int) -> None:
+        while self._last is not None and self._count < count:
+            self._film.add(self._last)
+            self._count += 1
 
 
 def panel(rgb: U8, text: str = "") -> U8:

@@ -18,6 +18,7 @@ from prosthesis.faces.detect import find_faces
 from prosthesis.faces.gallery import Gallery, Person, embed
 from prosthesis.faces.store import load_gallery, save_gallery
 from prosthesis.messages import F32, U8
+from prosthesis.processes import quiet_stderr
 from prosthesis.protocols import Engine
 
 MODEL = "faces"
@@ -69,7 +70,11 @@ def read_picture(path: Path) -> U8:
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
         raise ProsthesisError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    try:
+        with quiet_stderr():  # libpng complains of damage as it decodes
+            bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    except cv2.error as error:
+        raise ProsthesisError(f"{path}: too large a picture to be read, or damaged; give a smaller one") from error
     if bgr is None:
         raise ProsthesisError(f"{path}: not a picture that can be read; give a JPEG or PNG")
     rgb: U8 = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
