@@ -27,6 +27,13 @@ def add_verb(verbs: Verbs, name: str, handler: Handler, summary: str, example: s
     return parser
 
 
+def count(text: str) -> int:
+    """Return the whole number above 0 that an option was given."""
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
+    return int(text)
+
+
 def register(verbs: Verbs) -> None:
     """Add the device's verbs."""
     _add_run(verbs)
@@ -143,7 +150,7 @@ def _add_compare(verbs: Verbs) -> None:
         default=("onnx", "openvino", "cuda", "onnx-tensorrt", "tensorrt", "torch"),
         help="default: onnx,openvino,cuda,onnx-tensorrt,tensorrt,torch",
     )
-    p.add_argument("--runs", type=_count, default=100, metavar="N", help="how many frames each (default 100)")
+    p.add_argument("--runs", type=count, default=100, metavar="N", help="how many frames each (default 100)")
     p.add_argument("--score", action="store_true", help="the task score on each engine too; needs the desk's packages")
     p.add_argument("--json", action="store_true", help="print JSON")
 
@@ -334,12 +341,6 @@ def positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0")
     return value
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
-    return int(text)
 
 
 def _names(text: str) -> tuple[str, ...]:

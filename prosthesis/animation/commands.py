@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from prosthesis.commands import Verbs, add_verb
+from prosthesis.commands import Verbs, add_verb, count
 
 
 def register(verbs: Verbs) -> None:
@@ -25,7 +25,7 @@ def register(verbs: Verbs) -> None:
     p.add_argument("--view", action="store_true", help="show it in the browser, at an address that is told")
     p.add_argument("--panels", action="store_true", help="show still, driving, flow and visibility beside the result")
     p.add_argument("--whole", action="store_true", help="take the middle squares and look for no faces")
-    p.add_argument("--frames", type=_count, metavar="N", help="stop after N pictures (default: at the end, or Ctrl-C)")
+    p.add_argument("--frames", type=count, metavar="N", help="stop after N pictures (default: at the end, or Ctrl-C)")
     p.add_argument("--model", default="animation64", metavar="NAME", help="a shipped bundle, or a folder's path")
     p.add_argument("--engine", choices=("onnx", "openvino", "tensorrt"), default="onnx", help="default: onnx")
     p.add_argument("--no-watermark", dest="watermark", action="store_false", help="leave out the word 'artificial'")
@@ -39,12 +39,6 @@ def _animate(arguments: argparse.Namespace) -> int:
     count, fps = animate(wish, a.model, a.engine, _say)
     print(f"{count} pictures, {fps:.1f} a second" + ("" if a.out is None else f"; wrote {a.out}"))
     return 0
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
-    return int(text)
 
 
 def _say(text: str) -> None:
