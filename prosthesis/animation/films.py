@@ -18,7 +18,7 @@ CODECS = {".webm": "VP80", ".mp4": "mp4v"}
 
 
 class Film:
-    """A film being written; ``add`` takes rows of panels. Use as a context."""
+    """A film being written; ``add`` takes rows of panels, ``close`` finishes it."""
 
     def __init__(self, path: Path, fps: float) -> None:
         if path.suffix not in CODECS:
