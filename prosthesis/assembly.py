@@ -35,7 +35,7 @@ from prosthesis.modulator import PulseModulator
 from prosthesis.pipeline import Passage, Pipeline
 from prosthesis.processes import spoken_lines
 from prosthesis.protocols import Clock, Encoder, FrameSource, Link, StimulatingSession, Translator
-from prosthesis.recording.identity import RIG_PART, identity, measured_about, rig_text
+from prosthesis.recording.identity import RIG_PART, device_about, identity, rig_text
 from prosthesis.recording.recorder import Recorder
 from prosthesis.runtime import RunSummary, run
 from prosthesis.sealing import Sealing
@@ -50,6 +50,9 @@ from prosthesis.yamlfile import load_model
 
 if TYPE_CHECKING:
     from prosthesis.translators.bijective import BijectiveTranslator
+
+
+ABOUT_NS = 500_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +259,9 @@ def run_rig(
     force; ``ready`` gets, once all is loaded, the ``Switchboard`` that puts another in force during the run. ``lines``
     of text (a pipe's) steer the run as ``live.Desk`` says. Errors are ``ProsthesisError``.
     """
+    _check_record(record, rig)
     rig, encoders = with_tasks(rig, tasks)
+    known = identity(rig, encoders)
     clock = MonotonicClock()
     context: Context = zmq.Context.instance()
     with ExitStack() as stack:
@@ -269,7 +274,7 @@ def run_rig(
         stack.callback(tap.close)
         if record is not None:
             worlds = f"tcp://{rig.link.host}:{rig.link.port + WORLD_TAPS}"
-            recorder = Recorder(record, [ours, worlds], identity(rig, encoders), {RIG_PART: rig_text(rig)}, say)
+            recorder = Recorder(record, [ours, worlds], known, {RIG_PART: rig_text(rig)}, say)
             stack.callback(recorder.stop)
             recorder.await_world()
 
@@ -280,7 +285,10 @@ def run_rig(
 
         desk = Desk(device.tasks, device.session, spoken_lines(lines))
 
+        about = _Spoken(known, publish)
+
         def steered(passage: Passage | None, summary: RunSummary) -> bool:
+            about.say_again(clock.now_ns())
             for text in desk.listen():
                 say(text)
             return on_frame is None or on_frame(passage, summary)
@@ -288,9 +296,37 @@ def run_rig(
         parts = (device.source, device.check, device.pipeline, device.session, clock)
 
         def prepare() -> tuple[tuple[str, str], ...]:
-            return device.prepare(lambda measured: publish("about", measured_about(measured, clock.now_ns())))
+            return device.prepare(lambda measured: about.say(clock.now_ns(), measured))
 
         return run(*parts, publish, seconds, steered, prepare)
+
+
+def _check_record(record: Path | None, rig: Rig) -> None:
+    """Refuse to record over the recording that is the camera."""
+    scheme, _, replayed = rig.config.camera.source.partition(":")
+    both = record is not None and scheme == "replay" and record.exists() and Path(replayed).exists()
+    if both and record is not None and record.samefile(replayed):
+        raise ConfigError(f"{record}: is the recording that is replayed; choose another name to record to")
+
+
+class _Spoken:
+    """What the device says of itself, again and again, for a recorder or watcher that comes late."""
+
+    def __init__(self, known: Mapping[str, str], publish: Callable[[str, Message], None]) -> None:
+        self._known, self._publish = known, publish
+        self._measured: Rig | None = None
+        self._told_ns = -ABOUT_NS
+
+    def say(self, now_ns: int, measured: Rig) -> None:
+        """Say it with what was ``measured`` in this session."""
+        self._measured, self._told_ns = measured, -ABOUT_NS
+        self.say_again(now_ns)
+
+    def say_again(self, now_ns: int) -> None:
+        """Say it where the last time was half a second ago."""
+        if now_ns - self._told_ns >= ABOUT_NS:
+            self._told_ns = now_ns
+            self._publish("about", device_about(self._known, self._measured, now_ns))
 
 
 def calibrate_rig(

@@ -19,6 +19,7 @@ NS_PER_S = 1_000_000_000
 LOST_S = 0.5
 RETRY_S = 0.25
 RESYNC_S = 10.0
+AGAIN_S = 2.0  # what has passed and comes again is told again, but not ten times a second
 IDLE = (ImplantState.SILENT, ImplantState.SAFE, ImplantState.STOPPED)
 Prepare = Callable[[], Iterable[tuple[str, str]]]
 Publish = Callable[[str, Message], None]
@@ -154,13 +155,13 @@ def run(
     """
     summary = RunSummary()
     started_ns = clock.now_ns()
-    told = ""
+    told, told_ns, well = "", 0, False
     last_seq = 0
 
     def tell(level: str, text: str) -> None:
-        nonlocal told
-        if text != told:
-            told = text
+        nonlocal told, told_ns, well
+        if text != told or (well and clock.now_ns() - told_ns >= AGAIN_S * NS_PER_S):
+            told, told_ns, well = text, clock.now_ns(), False
             summary.events.append(text)
             publish("event", Event(last_seq, clock.now_ns(), "device", level, text))
 
@@ -182,6 +183,7 @@ def run(
             if summary.sent > 1:
                 summary.dropped += gap
             if passage:
+                well = True
                 # first, or a recording cut off in between would hold a frame of a task that it does not name
                 for text in pipeline.said():
                     summary.events.append(text)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prosthesis.commands import Verbs, add_verb, address, positive
-from prosthesis.errors import MissingExtraError
+from prosthesis.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
     from prosthesis.config import Rig
@@ -39,7 +39,7 @@ def register(verbs: Verbs) -> None:
     )
     p.add_argument("rig", metavar="RIG", help="the rig that runs")
     p.add_argument("--host", default="127.0.0.1", metavar="HOST", help="address to serve at (default 127.0.0.1)")
-    p.add_argument("--port", type=int, default=9464, metavar="PORT", help="port to serve at (default 9464)")
+    p.add_argument("--port", type=_port, default=9464, metavar="PORT", help="port to serve at (default 9464)")
     _add_session(p)
     p = add_verb(verbs, "lsl", _lsl, "send a running session over the Lab Streaming Layer", "prosthesis lsl utah96")
     p.add_argument("rig", metavar="RIG", help="the rig that runs")
@@ -77,6 +77,8 @@ def _record(arguments: argparse.Namespace) -> int:
     from prosthesis.recording.identity import RIG_PART, identity, rig_text
     from prosthesis.recording.recorder import Recorder
 
+    if arguments.log.exists() and arguments.log.is_file():
+        raise ConfigError(f"{arguments.log}: is there already; choose another name, or remove it")
     rig = _rig(arguments)
     about = identity(rig, with_tasks(rig, ())[1])
     recorder = Recorder(arguments.log, _ends(rig), about, {RIG_PART: rig_text(rig)}, _say)
@@ -148,6 +150,8 @@ def _ends(rig: Rig) -> list[str]:
 
 def _replay(arguments: argparse.Namespace) -> int:
     if not (arguments.check or arguments.first or arguments.last):
+        if arguments.json or arguments.rig:
+            raise ConfigError("replay: --json and --rig are for reruns; add --check, or --from HOP")
         from prosthesis.recording.recorder import summarise
 
         lines, sound = summarise(arguments.log)
@@ -175,6 +179,12 @@ def _report(arguments: argparse.Namespace) -> int:
     page = make(arguments.what, arguments.out, arguments.rig)
     _say(f"open {page}")
     return 0
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 1 << 16):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port, 1 to 65535")
+    return int(text)
 
 
 def _say(text: str) -> None:

@@ -19,7 +19,7 @@ from prosthesis.config import ArrayConfig, LinkConfig, Rig, RigConfig, Stimulato
 from prosthesis.errors import ConfigError
 from prosthesis.hops import EncoderConfig, LayeredEncoderConfig
 from prosthesis.messages import About
-from prosthesis.recording.recorder import parts
+from prosthesis.recording.recorder import MEASURED, parts
 
 RIG_PART = "rig.json"
 ENCODERS = "encoder_configs"
@@ -82,18 +82,20 @@ def rig_of(text: str, path: Path) -> Rig:
         raise ConfigError(f"{path}: the recorded rig is another version's ({why}); name one with --rig") from error
 
 
-def measured_about(rig: Rig, t_ns: int) -> About:
-    """Return what a device says when its guard goes by this session's impedances, as ``rig`` has them."""
-    said = {"impedance_kohm": rig.calibration.impedance_kohm, "enabled": rig.calibration.enabled}
-    return About(0, t_ns, tuple(said), tuple(json.dumps(value) for value in said.values()))
+def device_about(known: Mapping[str, str], measured: Rig | None, t_ns: int) -> About:
+    """Return what a device says of itself: its ``identity``, and the impedances that its guard goes by, if measured."""
+    said = dict(known)
+    if measured is not None:
+        said |= {name: json.dumps(getattr(measured.calibration, name)) for name in MEASURED}
+    return About(0, t_ns, tuple(said), tuple(said.values()))
 
 
 def measured_rig(rig: Rig, about: About) -> Rig | None:
-    """Return ``rig`` with what ``measured_about`` said, ``None`` when ``about`` says something else."""
+    """Return ``rig`` with the impedances that ``device_about`` told, ``None`` when ``about`` tells none."""
     said = dict(zip(about.names, about.values, strict=True))
-    if "impedance_kohm" not in said:
+    if not set(MEASURED) <= set(said):
         return None
-    update = {name: tuple(json.loads(value)) for name, value in said.items()}
+    update = {name: tuple(json.loads(said[name])) for name in MEASURED}
     return replace(rig, calibration=rig.calibration.model_copy(update=update))
 
 

@@ -2,12 +2,13 @@
 
 Times in the file are those of the device's monotonic clock: ``log_time`` when the recorder received a message,
 ``publish_time`` its ``t_ns``. The metadata record ``prosthesis`` stands first and holds what was running, and the wall
-clock's time; ``prosthesis_world`` follows when the world has said who its patient is. Topics bear a leading slash in
-the file, as is the custom there.
+clock's time; ``prosthesis_device`` and ``prosthesis_world`` follow when the device has said what it runs, and the world
+who its patient is. Topics bear a leading slash in the file, as is the custom there.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import struct
@@ -22,7 +23,7 @@ from typing import IO, Any
 import zmq
 import zstandard
 from mcap.exceptions import EndOfFile, McapError, RecordLengthLimitExceeded
-from mcap.records import Attachment, Channel, Metadata
+from mcap.records import Attachment, Channel, Chunk, Metadata
 from mcap.records import Message as McapMessage
 from mcap.stream_reader import StreamReader
 from mcap.writer import MCAP0_MAGIC, CompressionType, Writer
@@ -39,9 +40,10 @@ CHUNK_S = 0.5  # a kill -9 loses what came since the last chunk was closed
 QUIET_S, DRAIN_S, STOP_S = 0.05, 0.3, 5.0
 WAIT_S = 2.0  # a world speaks of itself twice a second
 CONTENT = ("_config", "_configs")  # keys whose values are whole files, as JSON
-RECORD, WORLD = "prosthesis", "prosthesis_world"  # the metadata records' names
-SIMULATED = "sim_world"  # what a simulated patient tells of itself, and nobody else
-WORLD_NS = 3 * NS_PER_S
+RECORD, DEVICE, WORLD = "prosthesis", "prosthesis_device", "prosthesis_world"  # the metadata records' names
+# what a simulated patient tells of itself, and nobody else; and what a device
+SIMULATED, RUNNING = "sim_world", "rig_sha256"
+MEASURED = ("impedance_kohm", "enabled")  # what a device tells of the calibration of its session
 _DAMAGE = (McapError, ValueError, KeyError, struct.error, zstandard.ZstdError, MemoryError, OverflowError)
 
 
@@ -65,17 +67,20 @@ class Recorder:
         self._path, self._endpoints, self._tell = path, tuple(endpoints), tell
         self._stopping, self._world_heard = threading.Event(), threading.Event()
         self.fault = ""
-        self._world: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+        self._spoken: dict[str, dict[str, str]] = {}
         self.messages = 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("wb")
+            self._writer = Writer(
+                self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD, enable_data_crcs=True
+            )
+            self._channels = _begin(self._writer, metadata, parts)
+            self._file.flush()
         except OSError as error:
+            with contextlib.suppress(OSError, AttributeError):  # there may be no file yet, nor room for its end
+                self._file.close()
             raise ProsthesisError(f"{path}: cannot record there ({error.strerror}); choose another file") from error
-        self._writer = Writer(
-            self._file, chunk_size=CHUNK_BYTES, compression=CompressionType.ZSTD, enable_data_crcs=True
-        )
-        self._channels = _begin(self._writer, metadata, parts)
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
         self._thread.start()
 
@@ -133,17 +138,23 @@ class Recorder:
         )
         self.messages += 1
         if topic == "about":
-            self._hear_world(data)
+            self._hear_about(data)
 
-    def _hear_world(self, data: bytes) -> None:
+    def _hear_about(self, data: bytes) -> None:
         about = decode("about", data)
-        if not isinstance(about, About) or SIMULATED not in about.names:
-            return
-        self._world_heard.set()
-        if (about.names, about.values) != self._world:
-            self._world = about.names, about.values
+        assert isinstance(about, About)
+        said = dict(zip(about.names, about.values, strict=False))
+        if SIMULATED in said:
+            self._world_heard.set()
+            self._keep(WORLD, said)
+        elif RUNNING in said:
+            self._keep(DEVICE, {name: value for name, value in said.items() if name not in MEASURED})
+
+    def _keep(self, name: str, said: dict[str, str]) -> None:
+        if said != self._spoken.get(name):
+            self._spoken[name] = said
             self._writer.flush()  # or its record would stand before messages that came before it
-            self._writer.add_metadata(WORLD, dict(zip(about.names, about.values, strict=False)))
+            self._writer.add_metadata(name, said)
 
 
 def _begin(writer: Any, metadata: Mapping[str, str], parts: Mapping[str, str]) -> dict[str, int]:
@@ -195,31 +206,27 @@ def read(path: Path, topics: Iterable[str] | None = None) -> Iterator[tuple[str,
 def metadata(path: Path) -> dict[str, str]:
     """Return what was running when ``path`` was recorded; raises as ``entries`` does.
 
-    What a simulated patient said of itself begins with ``sim_``.
+    What the device said of itself counts more than what its recorder knew. What a simulated patient said begins with
+    ``sim_``. Of each the first word counts, whenever it was said.
     """
-    found: dict[str, str] = {}
-    begun_ns = None
+    found: dict[str, dict[str, str]] = {}
     try:
-        for record in _records(path):
-            if isinstance(record, Metadata) and record.name in (RECORD, WORLD):
-                found |= record.metadata
-            if isinstance(record, McapMessage):
-                begun_ns = begun_ns or record.log_time
-                if record.log_time - begun_ns > WORLD_NS:
-                    break
+        for record in _records(path, closed=True):
+            if isinstance(record, Metadata) and record.name in (RECORD, DEVICE, WORLD):
+                found[record.name] = record.metadata | found.get(record.name, {})
     except ProsthesisError:
         if not found:
             raise  # else it is not this that is damaged
-    return found
+    return found.get(RECORD, {}) | found.get(DEVICE, {}) | found.get(WORLD, {})
 
 
 def parts(path: Path) -> dict[str, str]:
     """Return the texts that were attached when ``path`` was recorded, by name; raises as ``entries`` does."""
     found = {}
-    for record in _records(path):
+    for record in _records(path, closed=True):
         if isinstance(record, Attachment):
             found[record.name] = record.data.decode()
-        if isinstance(record, McapMessage):
+        if isinstance(record, Chunk):
             break
     return found
 
@@ -268,10 +275,13 @@ def _messages(path: Path) -> Iterator[tuple[str, Any]]:
         raise ProsthesisError(f"{error}; the {count} messages before that, {seconds:.1f} s, can be read") from error
 
 
-def _records(path: Path) -> Iterator[Any]:
+def _records(path: Path, closed: bool = False) -> Iterator[Any]:
+    """Yield every record; those in chunks one by one, or their chunk ``closed``."""
     finished = _finished(path)
     with path.open("rb") as file:
-        records = StreamReader(_Whole(file), validate_crcs=True, record_size_limit=path.stat().st_size).records
+        limit = path.stat().st_size
+        reader = StreamReader(_Whole(file), emit_chunks=closed, validate_crcs=True, record_size_limit=limit)
+        records = reader.records
         begun = False
         while True:
             try:

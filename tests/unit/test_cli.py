@@ -280,3 +280,26 @@ def test_a_missing_module_of_ours_is_no_extra(monkeypatch):
     monkeypatch.setattr("prosthesis.cli._run", broken)
     with pytest.raises(ModuleNotFoundError):
         main(["score"])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("record", "utah96", "LOG"), "is there already; choose another name"),
+        (("replay", "LOG", "--json"), "are for reruns; add --check"),
+        (("replay", "LOG", "--rig", "utah96"), "are for reruns; add --check"),
+        (("run", "utah96", "--source", "replay:LOG", "--record", "LOG"), "is the recording that is replayed"),
+    ],
+)
+def test_a_recording_is_neither_written_over_nor_misread(words, said, tmp_path, capsys):
+    log = tmp_path / "old.mcap"
+    log.write_bytes(b"dear")
+    assert main([word.replace("LOG", str(log)) for word in words]) != 0
+    assert said in capsys.readouterr().err
+    assert log.read_bytes() == b"dear"
+
+
+@pytest.mark.parametrize("port", ["0", "99999", "-1", "x"])
+def test_a_port_that_is_none_is_refused(port, capsys):
+    assert exit_code("metrics", "utah96", "--port", port) == 2
+    assert "is not a port, 1 to 65535" in capsys.readouterr().err

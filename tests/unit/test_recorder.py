@@ -16,7 +16,7 @@ from mcap.reader import make_reader
 from test_schemas import bits
 
 from prosthesis.errors import ProsthesisError
-from prosthesis.messages import Event
+from prosthesis.messages import About, Event
 from prosthesis.recording.recorder import Recorder, entries, metadata, read, summarise
 from prosthesis.schemas import TOPICS, schema_name
 
@@ -205,6 +205,40 @@ def test_what_was_published_before_stopping_is_in_the_file(recorder):
     assert "cut off" not in summarise(log)[0][-1]
 
 
+def told(made, tap, log, names, values, count=1):
+    """Publish what somebody says of itself, and return the metadata of the finished file."""
+    tap.publish("about", About(0, 1, names, values))
+    wait_for(lambda: made.messages >= count)
+    made.stop()
+    return metadata(log)
+
+
+def test_what_the_device_says_it_runs_counts_more_than_what_its_recorder_knew(tmp_path):
+    with zmq.Context() as context:
+        tap, endpoint = open_taps(context)
+        made = Recorder(tmp_path / "run.mcap", [endpoint], {"tasks": "luminance-32", "source": "synthetic:bar"})
+        wait_for(lambda: tap.wanted == set(TOPICS))
+        found = told(
+            made,
+            tap,
+            tmp_path / "run.mcap",
+            ("rig_sha256", "tasks", "impedance_kohm"),
+            ("ab", "edges-32", "[1.0]"),
+        )
+        tap.close()
+    assert (found["tasks"], found["source"], found["rig_sha256"]) == ("edges-32", "synthetic:bar", "ab")
+    assert "impedance_kohm" not in found  # a session's, not the recording's
+
+
+def test_a_patient_that_comes_late_is_known_all_the_same(recorder, monkeypatch):
+    made, tap, log = recorder
+    tap.publish("event", Event(1, 1, "device", "info", "tick"))
+    wait_for(lambda: made.messages == 1)
+    now = time.monotonic_ns
+    monkeypatch.setattr("prosthesis.recording.recorder.time.monotonic_ns", lambda: now() + 60 * 10**9)
+    assert told(made, tap, log, ("sim_world", "sim_patient"), ("human_v1", "3"), 2)["sim_patient"] == "3"
+
+
 def test_stopping_is_quick_while_messages_keep_coming(recorder):
     made, tap, _ = recorder
     over = threading.Event()
@@ -301,6 +335,8 @@ def test_a_place_one_cannot_write_to_is_said_at_once(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ProsthesisError, match=r"run\.mcap: cannot record there .*; choose another file"):
         Recorder(tmp_path / "file" / "run.mcap", [], {})
+    with pytest.raises(ProsthesisError, match=r"/dev/full: cannot record there \(No space left on device\)"):
+        Recorder(Path("/dev/full"), [], {})
 
 
 def test_images_are_compressed_without_loss(session):

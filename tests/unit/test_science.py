@@ -187,3 +187,19 @@ def test_the_verbs_write_beside_the_recording(log, capsys):
     assert log.with_suffix(".nwb").stat().st_size > 10_000
     assert cli.main(["bids", str(log), "--rig", HAND, "--subject", "x 1"]) == 0
     assert (log.parent / "sub-x1_task-seeing_events.tsv").exists()
+
+
+def test_a_recording_is_not_written_over_by_what_is_made_of_it(log, tmp_path):
+    pytest.importorskip("pynwb", reason="pynwb is not installed")
+    from prosthesis_sim.science.nwb import write_nwb
+
+    copy = tmp_path / "run.mcap"
+    copy.write_bytes(log.read_bytes())
+    with pytest.raises(ConfigError, match="is the recording itself"):
+        write_nwb(copy, copy, 1.0, HAND)
+    assert copy.read_bytes() == log.read_bytes()
+
+
+def test_a_subject_without_letters_is_refused(log, tmp_path):
+    with pytest.raises(ConfigError, match="no letter and no digit"):
+        write_events(log, tmp_path, "***", HAND)

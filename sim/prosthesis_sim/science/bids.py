@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from prosthesis.errors import ProsthesisError
+from prosthesis.errors import ConfigError, ProsthesisError
 from prosthesis_sim.science.gather import Gathered, Trains, gather
 
 NONE = "n/a"
@@ -46,6 +46,8 @@ def write_events(log: Path, folder: Path, subject: str | None = None, rig_name: 
     got = gather(log, float("inf"), rig_name)
     name = subject or f"{got.about.get('sim_world', 'patient')}{got.about.get('sim_patient', '')}"
     label = re.sub("[^A-Za-z0-9]", "", name)
+    if not label:
+        raise ConfigError(f"--subject '{name}': has no letter and no digit, which is all that BIDS allows in it")
     stem = f"sub-{label}_task-seeing_events"
     table, words = folder / f"{stem}.tsv", folder / f"{stem}.json"
     try:

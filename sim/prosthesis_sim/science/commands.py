@@ -14,7 +14,7 @@ def register(verbs: Verbs) -> None:
     _add_log(p)
     p.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: beside the recording)")
     p.add_argument(
-        "--every", type=float, default=1.0, metavar="S", help="seconds between stored pictures; 0: all (default 1)"
+        "--every", type=_seconds, default=1.0, metavar="S", help="seconds between stored pictures; 0: all (default 1)"
     )
     p = add_verb(verbs, "bids", _bids, "write a recording's events as BIDS does", "prosthesis bids run.mcap --out bids")
     _add_log(p)
@@ -25,6 +25,13 @@ def register(verbs: Verbs) -> None:
 def _add_log(p: argparse.ArgumentParser) -> None:
     p.add_argument("log", type=Path, metavar="LOG", help="a recording made with 'run --record' or 'demo'")
     p.add_argument("--rig", metavar="RIG", help="the rig that was recorded, if the recording does not hold it")
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 0 up")
+    return value
 
 
 def _nwb(arguments: argparse.Namespace) -> int:
