@@ -1,8 +1,8 @@
 """A running session as streams of the Lab Streaming Layer, read from its taps, for those who record other things too.
 
 Three streams: ``prosthesis_stimulation`` (charge per electrode and interval, nC), ``prosthesis_percept`` (its summary)
-and ``prosthesis_events`` (sentences, as markers). Stamps are when things happened, of sentences when they were heard, on
-LSL's clock of this machine.
+and ``prosthesis_events`` (sentences, as markers). Stamps are when things happened, of sentences when they were heard,
+on LSL's clock of this machine.
 """
 
 from __future__ import annotations
