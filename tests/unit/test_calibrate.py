@@ -7,8 +7,9 @@ import pytest
 from helpers import HAND
 from lab import Wired
 
-from prosthesis.calibration.calibrate import Bench, Plan, Trial, _staircase, calibrate
+from prosthesis.calibration.calibrate import Bench, Plan, Trial, calibrate
 from prosthesis.calibration.curves import rising
+from prosthesis.calibration.procedure import _staircase
 from prosthesis.calibration.table import load_calibration, save_calibration
 from prosthesis.config import load_rig
 from prosthesis.errors import ConfigError, LinkError
