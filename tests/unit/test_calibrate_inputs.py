@@ -33,8 +33,9 @@ def lab(tmp_path):
 
 
 @pytest.fixture
-def calibrated(monkeypatch):
+def calibrated(monkeypatch, tmp_path):
     """Every calibration that is begun, none of which is made."""
+    monkeypatch.chdir(tmp_path)
     begun = []
     measured = load_rig(HAND).calibration
     monkeypatch.setattr(assembly, "calibrate_rig", lambda *a, **k: begun.append((a, k)) or measured)
