@@ -151,9 +151,9 @@ def test_a_rising_curve_is_the_least_squares_one():
     assert rising([1.4, -0.2]) == (0.6, 0.6)
 
 
-def measured(threshold_ua, brightness, rate_hz=None, plan=Plan()):
+def measured(threshold_ua, brightness, rate_hz=None, trials=40):
     """Measure, up to 100 uA, an electrode seen above ``threshold_ua``; the rest are functions of the current."""
-    procedure = measure_one(100.0, plan)
+    procedure = measure_one(100.0, Plan(trials=trials))
     trial = next(procedure)
     while True:
         now = trial.amplitude_ua
@@ -167,7 +167,7 @@ def measured(threshold_ua, brightness, rate_hz=None, plan=Plan()):
 
 def test_an_electrode_seen_only_at_the_very_most_is_not_used():
     # 50 and 80 not seen, 100 seen, 74 and 89 not, 100 seen: the only late reversal is the most itself
-    assert measured(98.0, lambda now: 1.0, plan=Plan(trials=6)) == Row()
+    assert measured(98.0, lambda now: 1.0, trials=6) == Row()
     assert measured(80.0, lambda now: 1.0).enabled
 
 
