@@ -14,7 +14,7 @@ import zmq
 
 from prosthesis.airtime import AirTime
 from prosthesis.bundles.bundle import load_bundle
-from prosthesis.calibration.calibrate import Plan, calibrate
+from prosthesis.calibration.calibrate import Plan, calibrate, choose_electrodes
 from prosthesis.calibration.impedance import check_impedances
 from prosthesis.calibration.participant import KeyboardParticipant, Participant, RemoteParticipant
 from prosthesis.calibration.table import Calibration
@@ -343,6 +343,7 @@ def calibrate_rig(
     ``keyboard`` asks the person at this terminal instead. Errors are ``ProsthesisError``.
     """
     rig = with_choices(load_rig(rig_name, uncalibrated=True), host=host, port=port)
+    chosen = choose_electrodes(rig, electrodes)
     clock = MonotonicClock()
     with ExitStack() as stack:
         session, _ = connect(rig, clock, stack)
@@ -352,4 +353,4 @@ def calibrate_rig(
         if not keyboard:
             person = remote = RemoteParticipant(rig.link.host, rig.link.port, load_keys("device"))
             stack.callback(remote.close)
-        return calibrate(rig, session, person, clock, Plan(recovery_s=recovery_s), electrodes, progress=progress)
+        return calibrate(rig, session, person, clock, Plan(recovery_s=recovery_s), chosen, progress=progress)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from prosthesis.runtime import RunSummary
 
 ROLES = ("device", "implant")
+# an electrode's number has 16 bits on the link
+LAST_ELECTRODE, LONGEST_REST_S = 65535, 86400
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Handler: TypeAlias = Callable[[argparse.Namespace], "int | None"]
 
@@ -110,7 +112,11 @@ def _add_calibrate(verbs: Verbs) -> None:
     p.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: NAME-calibration.yaml)")
     p.add_argument("--electrodes", type=_electrodes, metavar="LIST", help="only these, e.g. 0-9,12 (default: all)")
     p.add_argument(
-        "--rest", type=float, default=0.0, metavar="S", help="least rest of an electrode between its trials (default 0)"
+        "--rest",
+        type=_rest_s,
+        default=0.0,
+        metavar="S",
+        help="least rest of an electrode between its trials (default 0)",
     )
     p.add_argument("--link", type=address, metavar="HOST:PORT", help="where the implant is, instead of the rig's link")
     p.add_argument("--participant", choices=("link", "keyboard"), default="link", help="who answers (default: link)")
@@ -227,7 +233,9 @@ def _say(text: str) -> None:
 
 def _calibrate(arguments: argparse.Namespace) -> int:
     from prosthesis.assembly import calibrate_rig
+    from prosthesis.calibration.out import check_out
     from prosthesis.calibration.table import save_calibration
+    from prosthesis.config import load_rig
 
     trials = 0
 
@@ -239,6 +247,7 @@ def _calibrate(arguments: argparse.Namespace) -> int:
             sys.stderr.write(f"round {trials}: {done} of {of} electrodes measured{end}")
 
     out = arguments.out or Path(f"{Path(arguments.rig).stem}-calibration.yaml")
+    check_out(out, load_rig(arguments.rig, uncalibrated=True))
     host, port = arguments.link or (None, None)
     calibration = calibrate_rig(
         arguments.rig,
@@ -368,5 +377,18 @@ def _electrodes(text: str) -> tuple[int, ...]:
             span = range(0)
         if not span:
             raise argparse.ArgumentTypeError(f"'{part}' is not an electrode or a range; write e.g. 0-9,12")
+        if span[-1] > LAST_ELECTRODE:
+            raise argparse.ArgumentTypeError(f"'{part}': no implant has an electrode {span[-1]}; write e.g. 0-9,12")
         chosen.update(span)
     return tuple(sorted(chosen))
+
+
+def _rest_s(text: str) -> float:
+    """Return a time of rest in seconds, as an argument's type."""
+    try:
+        rest_s = float(text)
+    except ValueError:
+        rest_s = -1.0
+    if not 0 <= rest_s <= LONGEST_REST_S:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time from 0 to {LONGEST_REST_S} s; write e.g. 60")
+    return rest_s

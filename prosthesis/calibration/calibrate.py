@@ -7,8 +7,8 @@ and would measure an implant. Every pulse passes the guard.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,9 +16,15 @@ import numpy.typing as npt
 
 import prosthesis
 from prosthesis.calibration.crosstalk import Site, choose_rings, measure_below, measure_crosstalk
-from prosthesis.calibration.curves import rising
 from prosthesis.calibration.impedance import measure_kohm, with_impedances
 from prosthesis.calibration.participant import Participant
+from prosthesis.calibration.procedure import FRACTIONS
+from prosthesis.calibration.procedure import Answer as Answer
+from prosthesis.calibration.procedure import Plan as Plan
+from prosthesis.calibration.procedure import Procedure as Procedure
+from prosthesis.calibration.procedure import Row as Row
+from prosthesis.calibration.procedure import Trial as Trial
+from prosthesis.calibration.procedure import measure_one as measure_one
 from prosthesis.calibration.table import ActivityCurve, Calibration, Provenance, TrainParameters
 from prosthesis.config import Rig
 from prosthesis.control import Command
@@ -32,62 +38,10 @@ from prosthesis.safety import Guard
 
 F64 = npt.NDArray[np.float64]
 NS_PER_S = 1_000_000_000
-FRACTIONS = (0.0, 0.125, 0.25, 0.5, 0.75, 1.0)
-# quick first, then fine: the factor by which the current changes, one step down the list a reversal
-STEPS = (1.6, 1.35, 1.2, 1.12, 1.12, 1.12, 1.12)
-REPEATS = 4
 # video drives a site without pause: what it then does at most is recorded after a train as long as this
 SUSTAINED_S = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How a patient is measured: trains of ``train_s``, each electrode rested ``recovery_s`` between its trials.
-
-    Electrodes take turns, so the rest costs little with many. It matters: by the law fitted to Schmidt et al. 1996 one
-    167 ms train at threshold raises the same electrode's threshold by some 2.5 uA, which takes 33 minutes to decay.
-    ``headroom`` is the calibrated maximum over threshold.
-    """
-
-    train_s: float = 0.167
-    recovery_s: float = 60.0
-    headroom: float = 2.5
-    trials: int = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One train on one electrode, and what is asked after it: ``seen``, ``point`` or ``rate``."""
-
-    amplitude_ua: float
-    question: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the participant said and the array recorded (``None``: it does not record)."""
-
-    seen: bool = False
-    place: tuple[float, float] | None = None
-    brightness: float = 0.0
-    rate_hz: float | None = None
-
-
-Procedure = Generator[Trial, Answer, "Row"]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What was learnt of one electrode."""
-
-    threshold_ua: float = 0.0
-    max_ua: float = 0.0
-    x_deg: float = 0.0
-    y_deg: float = 0.0
-    enabled: bool = False
-    activity: tuple[float, ...] = FRACTIONS
-    brightness: tuple[float, ...] = FRACTIONS
-    evoked_hz: float | None = None
+# a phosphene outlasts its train by a time constant of some 0.1 s; the next answer must not be about what is left of it
+FADES_S = 0.4
 
 
 class Bench:
@@ -102,7 +56,7 @@ class Bench:
         self._modulator = PulseModulator(rig)
         self._guard = Guard(guard_limits(rig))
         self._state = self._guard.initial()
-        self._seq = self._sent_ns = 0
+        self._seq = self._sent_ns = self._shown_ns = 0
         self.electrodes = rig.electrodes
         self.slot = self._modulator.configuration.slot
         self.trials = 0
@@ -127,13 +81,22 @@ class Bench:
         ``train_s`` 0 is the plan's.
         """
         self.trials += 1
-        self._arm()
+        self._fade()
+        # a person takes their time, and an implant that hears nothing for a moment will not stimulate: attend, then arm
         self._participant.attend()
+        self._arm()
         for _ in range(max(1, round((train_s or self._plan.train_s) / self._frame_s))):
             self._frame(self._pattern(currents_ua))
+        self._shown_ns = self._clock.now_ns()
         rate_hz = self._recorded_hz(listener)
         self._frame(self._modulator.silent(self._next(), self._clock.now_ns()))
         return rate_hz
+
+    def _fade(self) -> None:
+        """Feed the implant silent frames, at least one, until what was shown last has faded."""
+        faded_ns = max(self._shown_ns + int(FADES_S * NS_PER_S), self._clock.now_ns() + 1)
+        while self._clock.now_ns() < faded_ns:
+            self._frame(self._modulator.silent(self._next(), self._clock.now_ns()))
 
     def _arm(self) -> None:
         """Feed the implant silent frames until it arms: it wants ten after any pause."""
@@ -172,6 +135,17 @@ class Bench:
         return replace(silent, amplitude_ua=readonly(amplitude, np.float32))
 
 
+def choose_electrodes(rig: Rig, electrodes: Iterable[int] | None = None) -> list[int]:
+    """Return the electrodes to measure in order (``None``: all); ``ConfigError`` when the rig lacks one of them."""
+    chosen = sorted(set(range(rig.electrodes) if electrodes is None else electrodes))
+    absent = [electrode for electrode in chosen if not 0 <= electrode < rig.electrodes]
+    if absent:
+        raise ConfigError(
+            f"{rig.path}: there is no electrode {absent[-1]} to measure; choose from 0 to {rig.electrodes - 1}"
+        )
+    return chosen
+
+
 def calibrate(
     rig: Rig,
     session: StimulatingSession,
@@ -185,8 +159,10 @@ def calibrate(
     """Measure ``electrodes`` (default all) and return the calibration; those not measured or never seen are disabled.
 
     ``rig`` is one loaded ``uncalibrated``, with amplitude modulation; the session must be open. Raises ``ConfigError``
-    when the rig modulates the rate, ``LinkError`` when the implant is lost or somebody stopped it.
+    when the rig modulates the rate or has no such electrode, ``LinkError`` when the implant is lost or somebody
+    stopped it.
     """
+    chosen = choose_electrodes(rig, electrodes)
     if rig.config.modulator.modulate != "amplitude":
         raise ConfigError(
             f"{rig.path}: key 'modulator.modulate': calibration varies the amplitude; "
@@ -196,7 +172,6 @@ def calibrate(
     if (kohm := measure_kohm(session, rig)) is not None:
         rig = with_impedances(rig, kohm)
     bench = Bench(rig, session, participant, clock, plan)
-    chosen = sorted(set(range(rig.electrodes) if electrodes is None else electrodes))
     rows = [Row() for _ in range(rig.electrodes)]
     running: list[tuple[int, Procedure, Trial]] = []
     for electrode in chosen:
@@ -266,77 +241,6 @@ def _turn(
         except StopIteration as done:
             rows[electrode] = done.value
     return left
-
-
-def measure_one(most_ua: float, plan: Plan) -> Procedure:
-    """Ask for the trials that measure one electrode, and return what was learnt."""
-    threshold = yield from _staircase(most_ua, plan.trials)
-    if threshold is None or threshold >= 0.95 * most_ua:
-        return Row()
-    max_ua = min(most_ua, plan.headroom * threshold)
-    place = yield from _point(max_ua)
-    if place is None:
-        return Row()
-    activity, brightness, evoked_hz = yield from _curves(threshold, max_ua)
-    return Row(threshold, max_ua, *place, True, activity, brightness, evoked_hz)
-
-
-def _staircase(most_ua: float, trials: int) -> Generator[Trial, Answer, float | None]:
-    """Return the 50 % threshold in uA by a one-up one-down staircase in log current (Levitt 1971), or ``None``.
-
-    The estimate is the geometric mean of the reversals after the first two.
-    """
-    current, last_seen = 0.5 * most_ua, None
-    reversals: list[float] = []
-    for _ in range(trials):
-        seen = (yield Trial(current, "seen")).seen
-        if not seen and current >= most_ua:
-            return None
-        if last_seen is not None and seen != last_seen:
-            reversals.append(current)
-            if len(reversals) > len(STEPS):
-                break
-        step = STEPS[min(len(reversals), len(STEPS) - 1)]
-        current = current / step if seen else min(current * step, most_ua)
-        last_seen = seen
-    late = reversals[2:]
-    return float(np.exp(np.mean(np.log(late)))) if late else None
-
-
-def _point(current_ua: float) -> Generator[Trial, Answer, tuple[float, float] | None]:
-    """Return the median place pointed at, ``None`` when nothing was ever seen."""
-    places = []
-    for _ in range(REPEATS):
-        place = (yield Trial(current_ua, "point")).place
-        if place is not None:
-            places.append(place)
-    if not places:
-        return None
-    x, y = np.median(np.asarray(places), axis=0)
-    return float(x), float(y)
-
-
-def _curves(
-    threshold_ua: float, max_ua: float
-) -> Generator[Trial, Answer, tuple[tuple[float, ...], tuple[float, ...], float | None]]:
-    """Return activity and brightness at ``FRACTIONS`` between threshold and maximum, each a rising curve.
-
-    Activity is the recorded rate over its value at the maximum; an array that cannot record takes reported brightness.
-    Last comes the rate recorded at the maximum in Hz, ``None`` where none was.
-    """
-    rates, reports = [], []
-    for fraction in FRACTIONS:
-        trial = Trial(threshold_ua + fraction * (max_ua - threshold_ua), "rate")
-        answers = []
-        for _ in range(REPEATS):
-            answer = yield trial
-            answers.append(answer)
-        recorded = [a.rate_hz for a in answers if a.rate_hz is not None]
-        rates.append(float(np.mean(recorded)) if recorded else 0.0)
-        reports.append(float(np.mean([a.brightness for a in answers])))
-    brightness = rising(reports)
-    activity = rates if any(rates) else list(brightness)
-    return rising([a / max(activity[-1], 1e-9) for a in activity]), brightness, rates[-1] if any(rates) else None
 
 
 def tabulate(rig: Rig, rows: list[Row], plan: Plan, seed: int | None, trials: int) -> Calibration:

@@ -7,11 +7,13 @@ from typing import Protocol
 
 import zmq
 
-from prosthesis.errors import LinkError
+from prosthesis.errors import LinkError, ProsthesisError
 from prosthesis.links.keys import Keys
 from prosthesis.links.zmq import PARTICIPANT, curve_client, heartbeats
 
 ATTEND, SEEN, POINT, RATE = b"A", b"S", b"P", b"R"
+# nobody sees farther than behind their own head
+FIELD_DEG = 180
 _ANSWER = struct.Struct("<?dd")
 
 
@@ -63,15 +65,23 @@ class RemoteParticipant:
     def point(self) -> tuple[float, float] | None:
         """See ``Participant``."""
         ok, x, y = self._ask(POINT)
+        if ok and not _in_field(x, y):
+            raise self._nonsense(f"{x:g}, {y:g} degrees")
         return (x, y) if ok else None
 
     def rate(self) -> float:
         """See ``Participant``."""
-        return self._ask(RATE)[1]
+        brightness = self._ask(RATE)[1]
+        if not 0 <= brightness <= 1:
+            raise self._nonsense(f"a brightness of {brightness:g}")
+        return brightness
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close(0)
+
+    def _nonsense(self, answer: str) -> LinkError:
+        return LinkError(f"the keypad at {self._where} answered {answer}: nothing was saved; mend it and start again")
 
     def _ask(self, question: bytes) -> tuple[bool, float, float]:
         self._socket.send(question)
@@ -82,31 +92,51 @@ class RemoteParticipant:
 
 
 class KeyboardParticipant:
-    """A person at the terminal."""
+    """A person at the terminal; what is no answer is asked again."""
 
     def attend(self) -> None:
         """Ask for attention."""
-        input("ready? press Enter, then watch ")
+        _typed("ready? press Enter, then watch ")
 
     def seen(self) -> bool:
         """Ask y/n."""
-        return input("seen anything? [y/N] ").strip().lower().startswith("y")
+        while (text := _typed("seen anything? [y/N] ").lower()) not in ("", "n", "no", "y", "yes"):
+            pass
+        return text.startswith("y")
 
     def point(self) -> tuple[float, float] | None:
         """Ask for a place."""
-        while True:
-            text = input("where, in degrees: x (right) and y (up), empty for nowhere: ").split()
-            if not text:
-                return None
-            try:
-                x, y = (float(part) for part in text)
-                return x, y
-            except ValueError:
-                continue
+        while text := _typed(f"where, in degrees up to {FIELD_DEG}: x (right) and y (up), empty for nowhere: "):
+            place = _numbers(text)
+            if len(place) == 2 and _in_field(*place):
+                return place[0], place[1]
+        return None
 
     def rate(self) -> float:
         """Ask for a number."""
-        text = ""
-        while not text.replace(".", "", 1).isdigit():
-            text = input("how bright, 0 to 10: ").strip()
-        return min(float(text) / 10, 1.0)
+        while True:
+            brightness = _numbers(_typed("how bright, 0 to 10: "))
+            if len(brightness) == 1 and 0 <= brightness[0] <= 10:
+                return brightness[0] / 10
+
+
+def _typed(prompt: str) -> str:
+    try:
+        return input(prompt).strip()
+    except EOFError:
+        raise ProsthesisError(
+            "standard input ended before the calibration did and nothing was saved; run it again at a terminal"
+        ) from None
+
+
+def _numbers(text: str) -> list[float]:
+    """Return the numbers that were typed, none when one of them is not a number."""
+    try:
+        return [float(part) for part in text.split()]
+    except ValueError:
+        return []
+
+
+def _in_field(x_deg: float, y_deg: float) -> bool:
+    """Say whether a place can be in anybody's visual field; NaN never is."""
+    return abs(x_deg) <= FIELD_DEG and abs(y_deg) <= FIELD_DEG

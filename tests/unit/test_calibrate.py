@@ -7,8 +7,9 @@ import pytest
 from helpers import HAND
 from lab import Wired
 
-from prosthesis.calibration.calibrate import Bench, Plan, Trial, _staircase, calibrate
+from prosthesis.calibration.calibrate import Bench, Plan, Trial, calibrate, tabulate
 from prosthesis.calibration.curves import rising
+from prosthesis.calibration.procedure import FRACTIONS, Answer, Row, _staircase, measure_one
 from prosthesis.calibration.table import load_calibration, save_calibration
 from prosthesis.config import load_rig
 from prosthesis.errors import ConfigError, LinkError
@@ -29,6 +30,19 @@ def test_thresholds_are_the_closed_form_within_the_staircases_step(hand):
 def test_positions_are_where_the_noiseless_participant_points(hand):
     assert hand.x_deg == pytest.approx([3, 5, 3, 5])
     assert hand.y_deg == pytest.approx([1, 1, -1, -1])
+
+
+def test_receptive_fields_are_half_the_local_spacing(hand):
+    # each of four on a square of 2 degrees has its third and last neighbour at d = 2 sqrt(2): d / 2 sqrt(pi / 3)
+    assert hand.rf_sigma_deg == pytest.approx([np.sqrt(2 * np.pi / 3)] * 4, rel=1e-3)
+
+
+def test_receptive_fields_follow_the_spacing_and_the_unused_count_for_nothing(hand_rig):
+    near, far, off = ((x, y, True) for x, y in ((0, 0), (0.2, 0))), (9, 0, True), (0.1, 0, False)
+    rows = [Row(10.0, 20.0, *row) for row in (*near, far, off)]
+    sigma = tabulate(hand_rig, rows, Plan(), None, 0).rf_sigma_deg
+    # the second neighbours stand at 9, 8.8 and 9 degrees
+    assert sigma == pytest.approx([0.5 * d * np.sqrt(np.pi / 2) for d in (9, 8.8, 9)] + [0.5], abs=1e-3)
 
 
 def test_brightness_is_the_patients_own_at_each_step_of_current(hand):
@@ -135,3 +149,39 @@ def test_staircases_find_the_half_seen_current_of_a_noisy_observer():
 def test_a_rising_curve_is_the_least_squares_one():
     assert rising([0.1, 0.3, 0.2, 0.6]) == pytest.approx((0.1, 0.25, 0.25, 0.6))
     assert rising([1.4, -0.2]) == (0.6, 0.6)
+
+
+def measured(threshold_ua, brightness, rate_hz=None, trials=40):
+    """Measure, up to 100 uA, an electrode seen above ``threshold_ua``; the rest are functions of the current."""
+    procedure = measure_one(100.0, Plan(trials=trials))
+    trial = next(procedure)
+    while True:
+        now = trial.amplitude_ua
+        seen = now > threshold_ua
+        answer = Answer(seen, (1.0, 2.0) if seen else None, brightness(now), rate_hz(now) if rate_hz else None)
+        try:
+            trial = procedure.send(answer)
+        except StopIteration as done:
+            return done.value
+
+
+def test_an_electrode_seen_only_at_the_very_most_is_not_used():
+    # 50 and 80 not seen, 100 seen, 74 and 89 not, 100 seen: the only late reversal is the most itself
+    assert measured(98.0, lambda now: 1.0, trials=6) == Row()
+    assert measured(80.0, lambda now: 1.0).enabled
+
+
+def test_an_array_that_does_not_record_takes_the_reported_brightness_for_activity():
+    row = measured(20.0, lambda now: now / 100)
+    reported = [(row.threshold_ua + f * (row.max_ua - row.threshold_ua)) / 100 for f in FRACTIONS]
+    assert row.brightness == pytest.approx(reported, abs=1e-4)
+    assert row.activity == pytest.approx([r / reported[-1] for r in reported], abs=1e-3)
+    assert row.activity[0] < 0.5
+    assert row.evoked_hz is None
+
+
+def test_an_array_that_records_takes_the_rates_for_activity():
+    row = measured(20.0, lambda now: 1.0, lambda now: now - 10)
+    rates = [row.threshold_ua + f * (row.max_ua - row.threshold_ua) - 10 for f in FRACTIONS]
+    assert row.activity == pytest.approx([r / rates[-1] for r in rates], abs=1e-3)
+    assert row.evoked_hz == pytest.approx(rates[-1])

@@ -9,6 +9,7 @@ from prosthesis.calibration.crosstalk import (
     LISTENERS,
     REACH_MM,
     Site,
+    _noise,
     choose_rings,
     measure_below,
     measure_crosstalk,
@@ -34,7 +35,7 @@ def share(distance):
     return 0.02 / (1 + distance)
 
 
-def recorder(noise_hz=0.0):
+def recorder(noise_hz=0.0, share=share):
     random = np.random.default_rng(0)
 
     def record(listener, currents):
@@ -64,6 +65,18 @@ def test_noise_of_a_pulse_more_or_less_is_averaged_out():
     found = measure_crosstalk(recorder(noise_hz=0.5), SITES, FRACTION, rings())
     assert found.share == pytest.approx([share(d) for d in found.distance_mm], abs=6e-3)
     assert list(found.share) == sorted(found.share, reverse=True)
+
+
+def test_noise_alone_is_no_crosstalk():
+    found = measure_crosstalk(recorder(noise_hz=0.5, share=lambda distance: 0.0), SITES, FRACTION, rings())
+    assert len(found.share) >= 5
+    assert found.share == (0.0,) * len(found.share)
+
+
+def test_what_counts_as_noise_is_twice_the_standard_error_of_a_median():
+    # of 1, 3, 5, 7: variance 20 / 3, standard error of the mean sqrt(5 / 3)
+    assert _noise(np.array([1.0, 3.0, 5.0, 7.0])) == pytest.approx(2 * np.sqrt(np.pi / 2 * 5 / 3))
+    assert _noise(np.array([3.0])) == 0.0
 
 
 def test_rings_are_of_one_slot_in_reach_and_only_of_usable_electrodes():
