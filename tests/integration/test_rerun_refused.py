@@ -1,0 +1,108 @@
+"""A recorded run whose camera check refuses frames, rerun: the guard remembers the silence in their place."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from helpers import HAND
+from mcap_rewrite import rewrite
+
+from prosthesis.assembly import run_rig, with_choices
+from prosthesis.cameras.checks import FrameCheck
+from prosthesis.config import load_rig
+from prosthesis.messages import Heard
+from prosthesis.recording.recorder import entries
+from prosthesis.recording.rerun import PASSAGE, rerun
+from prosthesis.recording.told import _refused, told
+from prosthesis_sim.rerun import Patient
+
+AVERAGE = {"average_charge_nc_per_s": {"value": 60, "source": "so low that a bright scene reaches it in a second"}}
+
+
+@pytest.fixture
+def refused(sim, port, monkeypatch, tmp_path):
+    """Two seconds of which every third frame is refused, by a guard that tells of a low average."""
+    rig = with_choices(load_rig(HAND), port=port)
+    limits = type(rig.stimulator.limits).model_validate(
+        {"hard": rig.stimulator.limits.hard.model_dump(exclude_none=True), "advisory": AVERAGE}
+    )
+    rig = replace(rig, stimulator=rig.stimulator.model_copy(update={"limits": limits}))
+    monkeypatch.setattr(FrameCheck, "fault", lambda self, frame: None if frame.seq % 3 else "black")
+    sim()
+    log = tmp_path / "refused.mcap"
+    for _ in range(4):  # a machine that is very busy drops frames in the camera, or loses messages on their way
+        run_rig(rig, 20, log, lambda passage, summary: summary.sent < 50)
+        if told(log).unknown is None:
+            return log
+    return pytest.fail("two seconds were never recorded whole")
+
+
+def rows_of(done):
+    return {row.topic: row for row in done.rows}
+
+
+def first_silences(log):
+    """Return the numbers of the refused frames before the average is reached."""
+    reached = next(entry.message.seq for entry in entries(log, ["guard"]) if averages(entry.message))
+    return [seq for seq, _ in told(log).silences if seq < reached]
+
+
+def averages(report):
+    return [item for item in report.interventions if item.rule == "average charge"]
+
+
+def test_the_guard_remembers_the_silence_in_place_of_refused_frames(refused):
+    reports = [bool(averages(entry.message)) for entry in entries(refused, ["guard"])]
+    assert {True, False} == set(reports)
+    silences = [seq for seq, _ in told(refused).silences]
+    assert len(silences) > 10
+    assert not [seq for seq in silences if seq % 3]
+    done = rerun(refused, patient=Patient)
+    assert done.holds
+    assert rows_of(done)["guard"].same > 40
+    # the patient's silence is known too
+    assert rows_of(done)["delivered"].same > 100
+
+
+def test_where_a_refused_frames_silence_was_not_heard_the_guards_difference_is_no_verdict(refused, tmp_path):
+    gone = first_silences(refused)
+    rewrite(refused, tmp_path / "deaf.mcap", lambda _, m: None if isinstance(m, Heard) and m.seq in gone else m)
+    assert told(tmp_path / "deaf.mcap").unknown == gone[0]
+    done = rerun(tmp_path / "deaf.mcap", patient=Patient)
+    assert done.holds
+    assert rows_of(done)["guard"].skipped > 0
+    note = done.notes[-1]
+    assert f"frames from {gone[0]} on are missing in the recording" in note
+    assert f"{rows_of(done)['guard'].skipped} of its messages that differ after them were skipped" in note
+
+
+def test_a_pattern_that_was_delivered_was_no_silence(refused, tmp_path):
+    sent = [entry.message.seq for entry in entries(refused, ["frame"])][5:30]
+    rewrite(
+        refused,
+        tmp_path / "less.mcap",
+        lambda topic, message: None if topic in PASSAGE and message.seq in sent else message,
+    )
+    assert not set(sent) & {seq for seq, _ in told(tmp_path / "less.mcap").silences}
+    done = rerun(tmp_path / "less.mcap", patient=Patient)
+    assert done.holds
+    assert rows_of(done)["guard"].skipped > 0
+
+
+def test_a_difference_before_anything_is_missing_is_one(refused, tmp_path):
+    last = [entry.message.seq for entry in entries(refused, ["frame"])][-3]
+    first = next(entry.message.seq for entry in entries(refused, ["guard"]) if averages(entry.message))
+
+    def change(topic, message):
+        if topic in PASSAGE and message.seq == last:
+            return None
+        return replace(message, interventions=()) if topic == "guard" and message.seq == first else message
+
+    rewrite(refused, tmp_path / "changed.mcap", change)
+    row = rows_of(rerun(tmp_path / "changed.mcap", "guard", "guard"))["guard"]
+    assert (row.beyond, row.first_beyond) == (1, first)
+
+
+def test_a_refusal_may_go_untold_only_until_the_device_says_something_else():
+    assert _refused([(3, True), (3, False), (9, False), (12, True)], 20) == [range(3, 4), range(12, 21)]
