@@ -17,15 +17,15 @@ from prosthesis.recording.rerun import PASSAGE, rerun
 from prosthesis.recording.told import _refused, told
 from prosthesis_sim.rerun import Patient
 
-AVERAGE = {"average_charge_nc_per_s": {"value": 60, "source": "so low that a bright scene reaches it in a second"}}
+TOLD, MOST = ({"average_charge_nc_per_s": {"value": value, "source": "low"}} for value in (60, 80))
 
 
 @pytest.fixture
 def refused(sim, port, monkeypatch, tmp_path):
-    """Two seconds of which every third frame is refused, by a guard that tells of a low average."""
+    """Two seconds of which every third frame is refused, by a guard that averages soon matter to."""
     rig = with_choices(load_rig(HAND), port=port)
     limits = type(rig.stimulator.limits).model_validate(
-        {"hard": rig.stimulator.limits.hard.model_dump(exclude_none=True), "advisory": AVERAGE}
+        {"hard": rig.stimulator.limits.hard.model_dump(exclude_none=True) | MOST, "advisory": TOLD}
     )
     rig = replace(rig, stimulator=rig.stimulator.model_copy(update={"limits": limits}))
     monkeypatch.setattr(FrameCheck, "fault", lambda self, frame: None if frame.seq % 3 else "black")
@@ -62,7 +62,9 @@ def test_the_guard_remembers_the_silence_in_place_of_refused_frames(refused):
     assert done.holds
     assert rows_of(done)["guard"].same > 40
     # the patient's silence is known too
-    assert rows_of(done)["delivered"].same > 100
+    first_ns = next(entry.log_ns for entry in entries(refused, ["allowed"]))
+    before = [entry for entry in entries(refused, ["delivered"]) if entry.log_ns <= first_ns]
+    assert rows_of(done)["delivered"].skipped <= len(before)
 
 
 def test_where_a_refused_frames_silence_was_not_heard_the_guards_difference_is_no_verdict(refused, tmp_path):
@@ -71,10 +73,11 @@ def test_where_a_refused_frames_silence_was_not_heard_the_guards_difference_is_n
     assert told(tmp_path / "deaf.mcap").unknown == gone[0]
     done = rerun(tmp_path / "deaf.mcap", patient=Patient)
     assert done.holds
-    assert rows_of(done)["guard"].skipped > 0
+    skipped = [rows_of(done)[topic].skipped for topic in ("allowed", "guard")]
+    assert min(skipped) > 0
     note = done.notes[-1]
     assert f"frames from {gone[0]} on are missing in the recording" in note
-    assert f"{rows_of(done)['guard'].skipped} of its messages that differ after them were skipped" in note
+    assert f"{sum(skipped)} of its messages that differ after them were skipped" in note
 
 
 def test_a_pattern_that_was_delivered_was_no_silence(refused, tmp_path):
@@ -88,6 +91,26 @@ def test_a_pattern_that_was_delivered_was_no_silence(refused, tmp_path):
     done = rerun(tmp_path / "less.mcap", patient=Patient)
     assert done.holds
     assert rows_of(done)["guard"].skipped > 0
+
+
+def test_what_was_wanted_is_missed_where_the_guard_is_the_first_hop(refused, tmp_path):
+    sent = [entry.message.seq for entry in entries(refused, ["frame"])][5:25]
+    rewrite(
+        refused,
+        tmp_path / "less.mcap",
+        lambda topic, message: None if topic == "wanted" and message.seq in sent else message,
+    )
+    assert told(tmp_path / "less.mcap").unknown is None
+    done = rerun(tmp_path / "less.mcap", "guard", "guard")
+    assert done.holds
+    assert rows_of(done)["guard"].skipped > 0
+    assert rows_of(rerun(tmp_path / "less.mcap"))["guard"].same == rows_of(rerun(refused))["guard"].same
+
+
+def test_without_a_refusal_a_pattern_that_nobody_recorded_is_not_taken_for_silence(refused, tmp_path):
+    rewrite(refused, tmp_path / "untold.mcap", lambda topic, message: None if topic == "event" else message)
+    assert told(tmp_path / "untold.mcap").silences == ()
+    assert told(tmp_path / "untold.mcap").unknown == told(refused).silences[0][0]
 
 
 def test_a_difference_before_anything_is_missing_is_one(refused, tmp_path):
