@@ -168,6 +168,18 @@ def test_a_change_holds_on_where_the_frame_it_began_with_is_missing(log, text, t
     assert less.rows[5].same > 80
 
 
+def test_that_a_tone_may_have_been_finer_than_recorded_is_told(log, tmp_path):
+    def other(topic, message):
+        told = topic == "event" and message.text.startswith("brightness")
+        return replace(message, text=message.text.replace("contrast 0.9", "contrast 0.7")) if told else message
+
+    rewrite(log, tmp_path / "finer.mcap", other)
+    done = rerun(tmp_path / "finer.mcap", "encoder", "encoder")
+    assert not done.holds
+    assert "recorded in hundredths" in done.notes[-1]
+    assert not rerun(log, "encoder", "encoder").notes
+
+
 def test_the_guard_goes_by_what_was_measured_and_is_made_anew_only_when_that_changes(log, tmp_path, monkeypatch):
     def switched_off(topic, message):
         if topic != "about" or "enabled" not in message.names:
