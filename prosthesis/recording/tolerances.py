@@ -62,17 +62,22 @@ class Compared:
             self.worst[name] = max(self.worst.get(name, 0.0), size)
         if not found:
             self.same += 1
-        elif all(size <= most(self.topic, name) for name, size in found.items()):
-            self.within += 1
-        else:
+        elif is_beyond(self.topic, found):
             self.beyond += 1
             self.first_beyond = recorded.seq if self.first_beyond is None else self.first_beyond
+        else:
+            self.within += 1
 
 
 def most(topic: str, name: str) -> float:
     """Return the largest difference that passes of a topic's field."""
     known = TOLERANCES.get(f"{topic}.{name}")
     return known.most if known else 0.0
+
+
+def is_beyond(topic: str, found: Mapping[str, float]) -> bool:
+    """Return whether any of the ``found`` differences of a topic's fields is larger than what passes."""
+    return any(not size <= most(topic, name) for name, size in found.items())
 
 
 def differences(topic: str, recorded: Message, again: Message, lsb_ua: float) -> dict[str, float]:
