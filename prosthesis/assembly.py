@@ -14,9 +14,10 @@ import zmq
 
 from prosthesis.airtime import AirTime
 from prosthesis.bundles.bundle import load_bundle
-from prosthesis.calibration.calibrate import Plan, calibrate, choose_electrodes
+from prosthesis.calibration.calibrate import calibrate, choose_electrodes
 from prosthesis.calibration.impedance import check_impedances
 from prosthesis.calibration.participant import KeyboardParticipant, Participant, RemoteParticipant
+from prosthesis.calibration.procedure import Plan
 from prosthesis.calibration.table import Calibration
 from prosthesis.cameras import open_camera
 from prosthesis.cameras.checks import FrameCheck

@@ -18,13 +18,7 @@ import prosthesis
 from prosthesis.calibration.crosstalk import Site, choose_rings, measure_below, measure_crosstalk
 from prosthesis.calibration.impedance import measure_kohm, with_impedances
 from prosthesis.calibration.participant import Participant
-from prosthesis.calibration.procedure import FRACTIONS
-from prosthesis.calibration.procedure import Answer as Answer
-from prosthesis.calibration.procedure import Plan as Plan
-from prosthesis.calibration.procedure import Procedure as Procedure
-from prosthesis.calibration.procedure import Row as Row
-from prosthesis.calibration.procedure import Trial as Trial
-from prosthesis.calibration.procedure import measure_one as measure_one
+from prosthesis.calibration.procedure import FRACTIONS, Answer, Plan, Procedure, Row, Trial, measure_one
 from prosthesis.calibration.table import ActivityCurve, Calibration, Provenance, TrainParameters
 from prosthesis.config import Rig
 from prosthesis.control import Command

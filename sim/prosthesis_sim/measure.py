@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from prosthesis.calibration.calibrate import Plan, calibrate
+from prosthesis.calibration.calibrate import calibrate
+from prosthesis.calibration.procedure import Plan
 from prosthesis.calibration.table import Calibration
 from prosthesis.config import Rig, load_rig
 from prosthesis.modulator import PulseModulator

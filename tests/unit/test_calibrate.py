@@ -7,9 +7,9 @@ import pytest
 from helpers import HAND
 from lab import Wired
 
-from prosthesis.calibration.calibrate import Bench, Plan, Trial, calibrate, tabulate
+from prosthesis.calibration.calibrate import Bench, calibrate, tabulate
 from prosthesis.calibration.curves import rising
-from prosthesis.calibration.procedure import FRACTIONS, Answer, Row, _staircase, measure_one
+from prosthesis.calibration.procedure import FRACTIONS, Answer, Plan, Row, Trial, _staircase, measure_one
 from prosthesis.calibration.table import load_calibration, save_calibration
 from prosthesis.config import load_rig
 from prosthesis.errors import ConfigError, LinkError

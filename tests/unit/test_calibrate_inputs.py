@@ -11,8 +11,9 @@ from helpers import HAND
 from lab import Wired
 
 from prosthesis import assembly
-from prosthesis.calibration.calibrate import Plan, calibrate
+from prosthesis.calibration.calibrate import calibrate
 from prosthesis.calibration.out import check_out
+from prosthesis.calibration.procedure import Plan
 from prosthesis.cli import main
 from prosthesis.config import load_rig
 from prosthesis.errors import ConfigError

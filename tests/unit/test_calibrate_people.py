@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from lab import Wired
 
-from prosthesis.calibration.calibrate import Bench, Plan, Trial, calibrate
+from prosthesis.calibration.calibrate import Bench, calibrate
 from prosthesis.calibration.participant import KeyboardParticipant, RemoteParticipant
+from prosthesis.calibration.procedure import Plan, Trial
 from prosthesis.errors import LinkError, ProsthesisError
 from prosthesis.links.keys import load_keys, make_keys
 

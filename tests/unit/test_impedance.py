@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from lab import Lab
 
-from prosthesis.calibration.calibrate import Plan, calibrate
+from prosthesis.calibration.calibrate import calibrate
 from prosthesis.calibration.impedance import check_impedances, measure_kohm, with_impedances
+from prosthesis.calibration.procedure import Plan
 from prosthesis.control import Reply
 from prosthesis.errors import LinkError
 from prosthesis.limits import guard_limits

@@ -16,8 +16,9 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from prosthesis.calibration.calibrate import Answer, Plan, Procedure, Row, Trial, measure_one, tabulate
+from prosthesis.calibration.calibrate import tabulate
 from prosthesis.calibration.impedance import with_impedances
+from prosthesis.calibration.procedure import Answer, Plan, Procedure, Row, Trial, measure_one
 from prosthesis.calibration.table import Calibration
 from prosthesis.config import Rig
 from prosthesis.limits import guard_limits
