@@ -202,8 +202,9 @@ def test_rounding_in_the_largest_charge_hides_no_clamp():
             assert_same(guard.allow(wanted, guard.initial(), 0.0), plain.allow(wanted, plain.initial(), 0.0))
 
 
-def test_of_two_hard_charges_the_lower_one_is_looked_at():
-    caps = tuple(Cap(name, "hard", most, "nC", math.inf, most, 1.0) for name, most in (("a", 1.0), ("b", 9.0)))
+@pytest.mark.parametrize("charges_nc", [(1.0, 9.0), (np.array([1.0, 9.0, 9.0, 9.0]),)])
+def test_of_several_hard_charges_the_lowest_is_looked_at(charges_nc):
+    caps = tuple(Cap("a", "hard", float(np.min(most)), "nC", math.inf, most, 1.0) for most in charges_nc)
     quick, plain = (kind(replace(OPEN, caps=caps)) for kind in (QuickGuard, Guard))
     assert_same(*(guard.allow(pattern(), guard.initial(), 0.0) for guard in (quick, plain)))
 
