@@ -25,6 +25,7 @@ from prosthesis.config import RadioConfig, Rig, TaskConfig, find, load_rig, name
 from prosthesis.encoders import open_encoder
 from prosthesis.encoders.switching import Switchboard, Way
 from prosthesis.errors import ConfigError
+from prosthesis.files import same_file
 from prosthesis.glance import QuickGuard
 from prosthesis.hops import EncoderConfig
 from prosthesis.limits import guard_limits, hold_s
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from prosthesis.translators.bijective import BijectiveTranslator
 
 
-ABOUT_NS = 500_000_000
+ABOUT_NS = 500_000_000  # between two words of a device on itself; a world speaks as often
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,8 +306,7 @@ def run_rig(
 def _check_record(record: Path | None, rig: Rig) -> None:
     """Refuse to record over the recording that is the camera."""
     scheme, _, replayed = rig.config.camera.source.partition(":")
-    both = record is not None and scheme == "replay" and record.exists() and Path(replayed).exists()
-    if both and record is not None and record.samefile(replayed):
+    if record is not None and scheme == "replay" and same_file(record, Path(replayed)):
         raise ConfigError(f"{record}: is the recording that is replayed; choose another name to record to")
 
 

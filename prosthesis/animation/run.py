@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,6 +16,7 @@ from prosthesis.animation.drivers import Seen, driving, file_behind
 from prosthesis.animation.films import MARK, Film, Paced, flow_picture, gray_picture, panel
 from prosthesis.errors import ProsthesisError
 from prosthesis.faces.enrol import read_picture
+from prosthesis.files import same_file
 from prosthesis.messages import U8
 
 CONSENT = "animate only people who agreed to it, and say that it is artificial: docs/animation.md"
@@ -110,13 +110,8 @@ def _check(wish: Wish) -> None:
     if wish.out is None and not wish.view:
         raise ProsthesisError("animate: nowhere to show it; give --out FILM, or --view")
     for option, path in (("--source", wish.source), ("--driving", file_behind(wish.driving))):
-        if wish.out is not None and path is not None and _same(wish.out, path):
+        if wish.out is not None and path is not None and same_file(wish.out, path):
             raise ProsthesisError(f"{wish.out}: is what {option} is read from; choose another name for --out")
-
-
-def _same(one: Path, other: Path) -> bool:
-    """Whether both are one file, by whatever names and links."""
-    return os.path.exists(one) and os.path.exists(other) and os.path.samefile(one, other)
 
 
 def _page(stack: ExitStack, say: Callable[[str], None]) -> Callable[[U8, float], None]:

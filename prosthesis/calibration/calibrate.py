@@ -34,7 +34,7 @@ F64 = npt.NDArray[np.float64]
 NS_PER_S = 1_000_000_000
 # video drives a site without pause: what it then does at most is recorded after a train as long as this
 SUSTAINED_S = 0.6
-# a phosphene outlasts its train by a time constant of some 0.1 s; the next answer must not be about what is left of it
+# activation decays by 0.111 s (Schmidt 1996, as in van der Grinten 2024): in 0.4 s to 3 %; the next answer must not be about what is left of it
 FADES_S = 0.4
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from prosthesis.config import Rig, find
 from prosthesis.errors import ConfigError
+from prosthesis.files import same_file
 
 # words about the rig; and the one part that a new calibration may replace
 NO_PARTS = {"name", "summary", "calibration"}
@@ -22,7 +23,7 @@ def check_out(out: Path, rig: Rig) -> None:
         if out.is_dir():
             raise ConfigError(f"--out {out}: is a folder; name a file, e.g. {out / 'patient.yaml'}")
         new = not out.exists()
-        if not new and any(_same(out, part) for part in _parts(rig, out.name)):
+        if not new and any(same_file(out, part) for part in _parts(rig, out.name)):
             raise ConfigError(f"--out {out}: is a part of rig {rig.path} and would be lost; write to another file")
         out.parent.mkdir(parents=True, exist_ok=True)
         # to append nothing says whether it can be written and leaves what is there as it is
@@ -61,10 +62,3 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _texts(item)
-
-
-def _same(out: Path, part: Path) -> bool:
-    try:
-        return out.samefile(part)
-    except (OSError, ValueError):
-        return False  # there is no such file: the text is no path

@@ -16,6 +16,7 @@ import numpy as np
 
 from prosthesis import __version__
 from prosthesis.errors import ConfigError, MissingExtraError, ProsthesisError
+from prosthesis.files import same_file
 from prosthesis.layout import contacts, places_mm
 from prosthesis_sim.science.gather import Gathered, gather
 
@@ -38,7 +39,7 @@ def write_nwb(log: Path, out: Path, every_s: float = 1.0, rig_name: str | None =
         import pynwb
     except ImportError as error:
         raise MissingExtraError("NWB files need pynwb; run: pip install 'prosthesis[science]'") from error
-    if out.exists() and log.exists() and out.samefile(log):
+    if same_file(out, log):
         raise ConfigError(f"{out}: is the recording itself; choose another --out")
     got = gather(log, every_s, rig_name)
     if not got.delivered_s:
