@@ -34,7 +34,8 @@ F64 = npt.NDArray[np.float64]
 NS_PER_S = 1_000_000_000
 # video drives a site without pause: what it then does at most is recorded after a train as long as this
 SUSTAINED_S = 0.6
-# activation decays by 0.111 s (Schmidt 1996, as in van der Grinten 2024): in 0.4 s to 3 %; the next answer must not be about what is left of it
+# the next answer must not be about what is left of the last phosphene: activation decays with a time constant of
+# 0.111 s (Schmidt 1996, as in van der Grinten 2024), so to 3 % of it
 FADES_S = 0.4
 
 
